@@ -1,0 +1,1 @@
+"""Measurements that README quotes, one command each: `ivr bench NAME`."""

@@ -1,0 +1,1 @@
+"""Calls, legs and turns in a database; the one place for SQL."""

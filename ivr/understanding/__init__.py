@@ -1,0 +1,1 @@
+"""From words to meaning: expected answers, intents, the knowledge base."""
