@@ -67,7 +67,10 @@ class TrunkLimits(_Section, frozen=True):
 
 
 class Trunk(_Section, frozen=True):
-    """A SIP peer that numbers are dialled through. `prefixes` empty: nothing may be dialled."""
+    """A SIP peer that numbers are dialled through. `prefixes` empty: nothing may be dialled.
+
+    `country` (ISO 3166, `CN`, `DE`): whose national numbers it takes; empty, only `+...` and short extensions.
+    """
 
     name: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_-]{0,31}$")]
     host: str
@@ -79,6 +82,7 @@ class Trunk(_Section, frozen=True):
     from_user: str = ""
     display_name: str = ""
     prefixes: tuple[str, ...] = ()
+    country: Annotated[str, msgspec.Meta(pattern="^([A-Z]{2})?$")] = ""
     inband_dtmf: bool = False
     refer_targets: tuple[str, ...] = ()
     limits: TrunkLimits = TrunkLimits()
