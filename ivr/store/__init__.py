@@ -1,1 +1,1 @@
-"""Calls, legs and turns in a database; the one place for SQL."""
+"""The store: records of calls in SQLite or PostgreSQL."""

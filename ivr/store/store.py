@@ -1,0 +1,348 @@
+"""Calls, legs and turns in a database: the one place that holds SQL.
+
+All methods belong to the asyncio thread. Records (`begin`, `leg`, `turn`, `end`) are queued and return at once; they
+are written in that order by one thread and never raise, so no call waits for a disk. Reads run in a few threads of
+their own. Sensitive words are masked before anything is queued. Knows nothing of SIP, sessions or HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from ivr import metrics
+from ivr.errors import IvrError, Unavailable
+from ivr.store import database
+from ivr.store.records import (
+    CallDetail,
+    CallEnd,
+    CallFilter,
+    CallPage,
+    CallRecord,
+    CallStart,
+    LegRecord,
+    Purged,
+    StoreHealth,
+    TurnRecord,
+    masked,
+)
+from ivr.store.schema import WORDS, UtcTime, calls, iso, legs, turns
+from ivr.store.writer import Writer
+
+PAGE_LIMIT = 200
+_READS_WAITING = 64
+_PURGE_BATCH = 100
+T = TypeVar("T")
+
+
+class BadCursor(IvrError):
+    """A cursor that no page of ours gave out."""
+
+
+class Store:
+    """Where calls are written down.
+
+    Args:
+        url: `sqlite:///path` (relative: from `root`) or `postgresql://...`.
+        root: folder of config.toml.
+        recordings: folder of the recordings, for `purge`; relative to `root`.
+        server: whose calls `recover` may end when several servers share a database; the host's name if empty.
+    """
+
+    def __init__(self, url: str, root: str | Path, recordings: str | Path = "", server: str = "") -> None:
+        self._url = database.resolve(url, Path(root))
+        self._recordings = Path(root) / recordings if str(recordings) else None
+        self._backend = self._url.get_backend_name()
+        self._server = server or ("local" if self._backend == "sqlite" else socket.gethostname())
+        self._insert = sqlite.insert if self._backend == "sqlite" else postgresql.insert
+        self._writer: Writer | None = None
+        self._reads_waiting = 0
+
+    async def open(self) -> None:
+        """Connect, migrate, start the writer. Raises Unavailable: no database, or one from a newer version."""
+        writing, self._reading = database.engines(self._url)
+        await asyncio.to_thread(database.migrate, writing)
+        self._readers = ThreadPoolExecutor(database.READERS, thread_name_prefix="store-reader")
+        self._writer = Writer(writing)
+        self._writer.start()
+
+    async def close(self, deadline_s: float = 3.0) -> None:
+        """Write what is queued, for at most `deadline_s`, and let go of the database. Safe to call twice."""
+        if self._writer is None:
+            return
+        await self._writer.close(deadline_s)
+        self._readers.shutdown(wait=False, cancel_futures=True)
+        self._reading.dispose()
+
+    def health(self) -> StoreHealth:
+        since = self._writer.failing_since if self._writer else None
+        return StoreHealth(
+            backend=self._backend,
+            failing=since is not None,
+            failing_since=since,
+            queued=self._writer.queued if self._writer else 0,
+            lost=self._writer.lost if self._writer else 0,
+        )
+
+    # Records ------------------------------------------------------------------------------------------------------
+
+    async def begin(self, call: CallStart) -> None:
+        """A call begins. Writing it again changes nothing."""
+        row = _row(calls, msgspec.structs.asdict(call)) | {"server": self._server}
+        statement = self._insert(calls).values(row).on_conflict_do_nothing()
+        self._submit("begin", call.id, statement)
+
+    async def leg(self, call_id: str, leg: LegRecord) -> None:
+        """What is known of a leg by now; what is None or empty leaves the older word."""
+        fields = msgspec.structs.asdict(leg) | {"call_id": call_id, "ended_by": leg.by}
+        if leg.quality is not None:
+            fields["quality"] = msgspec.to_builtins(leg.quality)
+        statement = self._insert(legs).values({k: None if v == "" else v for k, v in _row(legs, fields).items()})
+        newer = [c for c in legs.columns if not c.primary_key]
+        known = {c.name: sa.func.coalesce(statement.excluded[c.name], c) for c in newer}
+        self._submit("leg", call_id, statement.on_conflict_do_update(index_elements=["call_id", "id"], set_=known))
+
+    async def turn(self, call_id: str, turn: TurnRecord) -> None:
+        """A turn, masked when it is sensitive. Writing its index again replaces it."""
+        fields = msgspec.to_builtins(masked(turn), builtin_types=(datetime,))
+        fields |= {"call_id": call_id, "started_at": turn.started_at or datetime.now(UTC)}
+        row = _row(turns, fields)
+        statement = self._insert(turns).values(row)
+        newer = {c.name: statement.excluded[c.name] for c in turns.columns if not c.primary_key}
+        self._submit("turn", call_id, statement.on_conflict_do_update(index_elements=["call_id", "index"], set_=newer))
+
+    async def end(self, call_id: str, end: CallEnd) -> None:
+        """How a call ended. The first end counts; a later one changes nothing."""
+        row = _row(calls, msgspec.structs.asdict(end) | {"ended_by": end.by})
+        statement = sa.update(calls).where(calls.c.id == call_id, calls.c.ended_at.is_(None)).values(row)
+        self._submit("end", call_id, statement, urgent=True)
+
+    def _submit(self, name: str, call_id: str, statement: sa.Executable, urgent: bool = False) -> None:
+        self._open_writer().submit(name, call_id, lambda connection: connection.execute(statement), urgent)
+
+    def _open_writer(self) -> Writer:
+        if self._writer is None:
+            raise Unavailable("the store is not open")
+        return self._writer
+
+    async def flush(self) -> None:
+        """Wait until everything queued so far is written or given up."""
+        await self._open_writer().ask("flush", lambda _: None)
+
+    async def recover(self, reason: str) -> int:
+        """End, as failed, the calls that a dead run of this server left open; returns how many.
+
+        They end at the last moment anything is known of them.
+        """
+        return await self._open_writer().ask("recover", lambda c: _recover(c, self._server, reason))
+
+    async def purge(self, older_than_days: int) -> Purged:
+        """Remove the words and recordings of calls that ended over `older_than_days` ago; their CDRs stay.
+
+        Works in small batches, between which live records are written. Raises Unavailable.
+        """
+        before = datetime.now(UTC) - timedelta(days=older_than_days)
+        total, after = Purged(), ""
+        while after is not None:
+            part, after = await self._open_writer().ask("purge", _purge_batch(before, after, self._recordings))
+            total = Purged(**{f: getattr(total, f) + getattr(part, f) for f in Purged.__struct_fields__})
+        if self._backend == "sqlite" and total.calls:
+            await self._read(lambda c: c.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)"))
+        return total
+
+    # Reads --------------------------------------------------------------------------------------------------------
+
+    async def call(self, call_id: str) -> CallDetail | None:
+        """One call with its legs and turns; None when there is none. Raises Unavailable."""
+        return await self._read(lambda c: _call(c, call_id))
+
+    async def calls(self, cursor: str = "", limit: int = 50, filters: CallFilter | None = None) -> CallPage:
+        """A page of calls, newest first. `limit` 1..200. Raises BadCursor, Unavailable."""
+        query = _calls_query(filters or CallFilter(), _decode_cursor(cursor) if cursor else None)
+        limit = max(1, min(limit, PAGE_LIMIT))
+        rows = await self._read(lambda c: c.execute(query.limit(limit + 1)).mappings().all())
+        page = tuple(_call_record(r) for r in rows[:limit])
+        return CallPage(calls=page, next=_encode_cursor(page[-1]) if len(rows) > limit else None)
+
+    async def _read(self, work: Callable[[sa.Connection], T]) -> T:
+        if self._writer is None or self._reads_waiting >= _READS_WAITING:
+            raise Unavailable("the database is busy with other readers" if self._writer else "the store is not open")
+
+        def run() -> T:
+            with self._reading.connect() as connection:
+                return work(connection)
+
+        self._reads_waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+        except (SQLAlchemyError, RuntimeError) as error:
+            metrics.store_failed("read")
+            raise Unavailable(f"the database cannot be read: {database.reason(error)}") from None
+        finally:
+            self._reads_waiting -= 1
+
+
+def _row(table: sa.Table, fields: dict[str, Any]) -> dict[str, Any]:
+    """The columns of `table` among `fields`, texts made fit to be stored: no NUL, no lone surrogate, bounded."""
+    return {c.name: _clean(fields[c.name], getattr(c.type, "length", None)) for c in table.columns if c.name in fields}
+
+
+def _clean(value: Any, length: int | None = None) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")[:length]
+    if isinstance(value, list | tuple):
+        return [_clean(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _clean(v) for k, v in value.items()}
+    return value
+
+
+def _recover(connection: sa.Connection, server: str, reason: str) -> int:
+    open_calls = connection.execute(
+        sa.select(calls.c.id, calls.c.started_at).where(calls.c.server == server, calls.c.ended_at.is_(None))
+    ).all()
+    for call_id, started_at in open_calls:
+        times = [started_at]
+        for column in (turns.c.started_at, legs.c.started_at, legs.c.answered_at, legs.c.ended_at):
+            times.append(connection.scalar(sa.select(sa.func.max(column)).where(column.table.c.call_id == call_id)))
+        ended_at = max(t for t in times if t is not None)
+        end = {"ended_at": ended_at, "cause": "failed", "ended_by": "us", "reason": _clean(reason, 512), "outcome": ""}
+        connection.execute(sa.update(calls).where(calls.c.id == call_id).values(end))
+        connection.execute(
+            sa.update(legs)
+            .where(legs.c.call_id == call_id, legs.c.ended_at.is_(None))
+            .values(ended_at=ended_at, cause="brain_lost", ended_by="us")
+        )
+    return len(open_calls)
+
+
+def _purge_batch(before: datetime, after: str, recordings: Path | None):
+    """A job that purges one batch of calls with ids after `after`; gives (Purged, last id or None when done)."""
+
+    def run(connection: sa.Connection) -> tuple[Purged, str | None]:
+        batch = connection.execute(
+            sa.select(calls.c.id, calls.c.recording)
+            .where(calls.c.purged_at.is_(None), calls.c.ended_at < before, calls.c.id > after)
+            .order_by(calls.c.id)
+            .limit(_PURGE_BATCH)
+        ).all()
+        removed = {call_id: _remove(recordings, name) for call_id, name in batch}
+        done = [call_id for call_id, outcome in removed.items() if outcome is not None]
+        gone = connection.execute(
+            sa.update(turns).where(turns.c.call_id.in_(done)).values(dict.fromkeys(WORDS, sa.null()))
+        ).rowcount
+        connection.execute(
+            sa.update(calls).where(calls.c.id.in_(done)).values(purged_at=datetime.now(UTC), recording=None)
+        )
+        part = Purged(
+            calls=len(done),
+            turns=gone,
+            recordings=sum(1 for outcome in removed.values() if outcome),
+            recordings_left=len(batch) - len(done),
+        )
+        return part, batch[-1].id if len(batch) == _PURGE_BATCH else None
+
+    return run
+
+
+def _remove(recordings: Path | None, name: str | None) -> bool | None:
+    """True: deleted; False: there was none; None: it is there still."""
+    if not name:
+        return False
+    path = recording_path(recordings, name)
+    if path is None:
+        return None
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def recording_path(recordings: Path | None, name: str) -> Path | None:
+    """The file `name` inside `recordings`; None when it would lie elsewhere or there is no such folder configured."""
+    if recordings is None:
+        return None
+    folder = recordings.resolve()
+    path = (folder / name).resolve()
+    return path if path != folder and path.is_relative_to(folder) else None
+
+
+_answered_at = sa.select(sa.func.min(legs.c.answered_at)).where(legs.c.call_id == calls.c.id).scalar_subquery()
+_turns = sa.select(sa.func.count()).where(turns.c.call_id == calls.c.id).scalar_subquery()
+_call_columns = (
+    *(c for c in calls.columns if c.name != "server"),
+    _answered_at.label("answered_at"),
+    _turns.label("turns"),
+)
+
+
+def _call(connection: sa.Connection, call_id: str) -> CallDetail | None:
+    row = connection.execute(sa.select(*_call_columns).where(calls.c.id == call_id)).mappings().one_or_none()
+    if row is None:
+        return None
+    own_legs = sa.select(legs).where(legs.c.call_id == call_id).order_by(legs.c.started_at, legs.c.id)
+    own_turns = sa.select(turns).where(turns.c.call_id == call_id).order_by(turns.c.index)
+    return CallDetail(
+        call=_call_record(row),
+        legs=tuple(_convert(r, LegRecord) for r in connection.execute(own_legs).mappings()),
+        turns=tuple(_convert(r, TurnRecord) for r in connection.execute(own_turns).mappings()),
+    )
+
+
+def _call_record(row: sa.RowMapping) -> CallRecord:
+    call = _convert(row, CallRecord)
+    if call.ended_at is None:
+        return call
+    duration_ms = max(0, round((call.ended_at - call.started_at) / timedelta(milliseconds=1)))
+    return msgspec.structs.replace(call, duration_ms=duration_ms)
+
+
+def _convert(row: sa.RowMapping, record: type[T]) -> T:
+    """A row as `record`: columns that are NULL take the record's default."""
+    fields = {name: row.get("ended_by" if name == "by" else name) for name in record.__struct_fields__}
+    return msgspec.convert({name: value for name, value in fields.items() if value is not None}, record)
+
+
+def _calls_query(filters: CallFilter, before: tuple[datetime, str] | None) -> sa.Select:
+    query = sa.select(*_call_columns).order_by(calls.c.started_at.desc(), calls.c.id.desc())
+    if filters.since is not None:
+        query = query.where(calls.c.started_at >= filters.since)
+    if filters.until is not None:
+        query = query.where(calls.c.started_at < filters.until)
+    for name in ("number", "caller", "cause", "language", "plan"):
+        if (value := getattr(filters, name)) is not None:
+            query = query.where(calls.c[name] == value)
+    if before is not None:
+        at, call_id = sa.literal(before[0], UtcTime), sa.literal(before[1])
+        query = query.where(sa.tuple_(calls.c.started_at, calls.c.id) < sa.tuple_(at, call_id))
+    return query
+
+
+def _encode_cursor(call: CallRecord) -> str:
+    return base64.urlsafe_b64encode(f"{iso(call.started_at)} {call.id}".encode()).decode().rstrip("=")
+
+
+def _decode_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
+        at, _, call_id = text.partition(" ")
+        started_at = datetime.fromisoformat(at)
+    except ValueError:
+        raise BadCursor("not a cursor that a page gave out") from None
+    if started_at.tzinfo is None or not call_id or "\0" in call_id:
+        raise BadCursor("not a cursor that a page gave out")
+    return started_at, call_id
