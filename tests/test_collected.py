@@ -1,0 +1,64 @@
+"""The option that makes `scripts/test` refuse a run in which a test did not pass, tried on small runs of pytest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CONFTEST = Path(__file__).with_name("conftest.py")
+PASSES = "def test_one():\n    assert True\n"
+
+
+def run(folder: Path, source: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """pytest on one file beside a copy of our conftest."""
+    (folder / "conftest.py").write_text(CONFTEST.read_text())
+    (folder / "test_it.py").write_text("import pytest\n\n\n" + source)
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", folder, folder, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
+
+
+def test_a_run_in_which_everything_passes_is_accepted(tmp_path):
+    done = run(tmp_path, PASSES, "--all-must-pass")
+    assert done.returncode == 0, done.stdout
+    assert "collected 1, passed 1" in done.stdout
+    assert done.stdout.rstrip().splitlines()[-1].strip("= ").startswith("1 passed")
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("@pytest.mark.skip\ndef test_two():\n    pass\n", "skipped: test_it.py::test_two"),
+        ("def test_two():\n    pytest.skip('no')\n", "skipped: test_it.py::test_two"),
+        ("@pytest.mark.xfail\ndef test_two():\n    assert False\n", "expected to fail: test_it.py::test_two"),
+        ("@pytest.mark.xfail\ndef test_two():\n    pass\n", "expected to fail: test_it.py::test_two"),
+        ("pytest.importorskip('no_such_module')\n", "skipped while collecting: test_it.py"),
+        (
+            "@pytest.fixture\ndef broken():\n    yield\n    assert False\n\n\ndef test_two(broken):\n    pass\n",
+            "failed",
+        ),
+    ],
+    ids=["mark-skip", "call-skip", "xfail", "xpass", "skip-in-collection", "teardown"],
+)
+def test_a_run_with_anything_else_is_refused(tmp_path, source, says):
+    done = run(tmp_path, PASSES + "\n\n" + source, "--all-must-pass")
+    assert done.returncode != 0, done.stdout
+    assert says in done.stdout
+
+
+def test_a_deselected_test_is_refused(tmp_path):
+    done = run(tmp_path, PASSES + "\n\ndef test_two():\n    pass\n", "--all-must-pass", "-k", "one")
+    assert done.returncode != 0
+    assert "deselected: test_it.py::test_two" in done.stdout
+
+
+def test_without_the_option_pytest_decides(tmp_path):
+    done = run(tmp_path, PASSES + "\n\n@pytest.mark.skip\ndef test_two():\n    pass\n")
+    assert done.returncode == 0
