@@ -1,0 +1,233 @@
+"""The native SIP endpoint of a line process: library, transports, codecs, accounts.
+
+Knows nothing of legs, the brain or the dialog. Everything here runs in the SIP thread; the library is driven by
+`Endpoint.libHandleEvents` there and starts no SIP threads of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator
+
+import pjsua2 as pj
+from pjsua2 import _pjsua2
+
+from ivr.errors import Unavailable
+from ivr.line.messages import RATE_HZ, LineSettings, Peer
+from ivr.line.sip import masked
+
+MIN_SESSION_EXPIRES_S = 90
+REGISTER_RETRY_S = 15
+_PJ_LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO}
+
+log = logging.getLogger("ivr.line")
+OnInvite = Callable[["Account", int, str, str], None]
+OnRegistration = Callable[[str, bool, int, str], None]
+_native = ctypes.CDLL(_pjsua2.__file__)
+
+
+class NativeLog(pj.LogWriter):
+    """Carries the library's log lines into Python's logging, with telephone numbers masked."""
+
+    def write(self, entry) -> None:
+        try:
+            log.log(_PJ_LEVELS.get(entry.level, logging.DEBUG), "native", extra={"native": masked(entry.msg.strip())})
+        except Exception:  # a log line is not worth a call
+            log.error("native log line lost")
+
+
+class Account(pj.Account):
+    """An identity that calls are placed from and arrive at; hands both kinds of news to plain functions."""
+
+    def __init__(
+        self,
+        on_invite: Callable[[Account, int, str, str], None],
+        on_registration: Callable[[str, bool, int, str], None],
+    ) -> None:
+        super().__init__()
+        self.peer: Peer | None = None
+        self._on_invite = on_invite
+        self._on_registration = on_registration
+
+    def onIncomingCall(self, prm) -> None:
+        try:
+            self._on_invite(self, prm.callId, prm.rdata.wholeMsg, prm.rdata.srcAddress)
+        except Exception:
+            log.exception("incoming call failed")
+
+    def onRegState(self, prm) -> None:
+        try:
+            good = prm.status == pj.PJ_SUCCESS and prm.code // 100 == 2 and prm.expiration > 0
+            self._on_registration(self.peer.name if self.peer else "", good, prm.code, prm.reason)
+        except Exception:
+            log.exception("registration news failed")
+
+    def onIncomingSubscribe(self, prm) -> None:
+        prm.code = pj.PJSIP_SC_FORBIDDEN
+
+
+class Endpoint(pj.Endpoint):
+    """The library, started: transports up, codecs chosen, no sound device.
+
+    Attributes:
+        sip_port: the port in use by UDP and TCP.
+        max_calls: calls that the compiled library really holds, at most `max_legs`.
+        sockets: descriptors of the listening SIP sockets, to wait on.
+        streams_open: connections of the TCP transport that are open now.
+    """
+
+    def __init__(self, settings: LineSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.streams_open = 0
+        self._log = NativeLog()
+        with _silenced_console():
+            self.libCreate()
+            self.libInit(self._library_settings())
+        self.max_calls = int(_native.pjsua_call_get_max_count())
+        before = _open_sockets()
+        self.sip_port = self._listen()
+        self.sockets = sorted(_open_sockets() - before)
+        self.libStart()
+        self.audDevManager().setNullDev()
+        self._choose_codecs()
+
+    def onTransportState(self, prm) -> None:
+        try:
+            if "TCP" in prm.type.upper():
+                if prm.state == pj.PJSIP_TP_STATE_CONNECTED:
+                    self.streams_open += 1
+                elif prm.state == pj.PJSIP_TP_STATE_DISCONNECTED:
+                    self.streams_open = max(0, self.streams_open - 1)
+        except Exception:
+            log.exception("transport news failed")
+
+    def account(self, peer: Peer | None, on_invite: OnInvite, on_registration: OnRegistration) -> Account:
+        """An account for `peer`, or the one that strangers reach when None."""
+        account = Account(on_invite, on_registration)
+        account.peer = peer
+        account.create(self._account_settings(peer), peer is None)
+        return account
+
+    def close(self) -> None:
+        """Destroy the library. Every Call and Account object must be gone."""
+        with _silenced_console():
+            self.libDestroy(pj.PJSUA_DESTROY_NO_RX_MSG)
+
+    def _library_settings(self) -> pj.EpConfig:
+        settings = self.settings
+        config = pj.EpConfig()
+        level = 3 if settings.log_level == "debug" else 2
+        config.logConfig.level = level
+        config.logConfig.consoleLevel = 0
+        config.logConfig.msgLogging = 0
+        config.logConfig.decor = 0
+        config.logConfig.writer = self._log
+        agent = config.uaConfig
+        agent.threadCnt = 0
+        agent.mainThreadOnly = True
+        agent.maxCalls = settings.max_legs
+        agent.userAgent = settings.user_agent
+        media = config.medConfig
+        media.clockRate = RATE_HZ
+        media.noVad = True
+        media.ecTailLen = 0
+        media.jbInit = 20
+        media.jbMinPre = 20
+        media.jbMaxPre = 160
+        media.jbMax = 400
+        return config
+
+    def _listen(self) -> int:
+        settings = self.settings
+        config = pj.TransportConfig()
+        config.port = settings.sip_port
+        config.boundAddress = _bindable(settings.sip_host)
+        config.publicAddress = settings.public_address
+        try:
+            udp = self.transportCreate(pj.PJSIP_TRANSPORT_UDP, config)
+            port = int(self.transportGetInfo(udp).localName.rsplit(":", 1)[1])
+            if settings.tcp:
+                config.port = port
+                self.transportCreate(pj.PJSIP_TRANSPORT_TCP, config)
+        except pj.Error as error:
+            raise Unavailable(f"SIP port {settings.sip_host}:{settings.sip_port}: {error.reason}") from None
+        return port
+
+    def _choose_codecs(self) -> None:
+        wanted = {name: 255 - 10 * place for place, name in enumerate(self.settings.codecs)}
+        codecs = self.codecEnum2()
+        for codec in codecs:
+            self.codecSetPriority(codec.codecId, wanted.get(codec.codecId.partition("/")[0], 0))
+
+    def _account_settings(self, peer: Peer | None) -> pj.AccountConfig:
+        settings = self.settings
+        config = pj.AccountConfig()
+        here = settings.public_address or (_bindable(settings.sip_host) or socket.gethostname())
+        if peer is None:
+            config.idUri = f"sip:{settings.user_agent.partition('/')[0]}@{here}:{self.sip_port}"
+        else:
+            user = peer.from_user or peer.username or settings.user_agent.partition("/")[0]
+            domain = peer.host if peer.username else f"{here}:{self.sip_port}"
+            name = peer.display_name.replace("\\", "").replace('"', "")
+            config.idUri = f'"{name}" <sip:{user}@{domain}>' if name else f"sip:{user}@{domain}"
+            if peer.username:
+                config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", peer.username, 0, peer.password))
+            config.regConfig.registrarUri = _peer_uri(peer) if peer.register_with else ""
+            config.regConfig.retryIntervalSec = REGISTER_RETRY_S
+            config.regConfig.firstRetryIntervalSec = 2
+        if settings.edge:
+            config.sipConfig.proxies.append(f"sip:{settings.edge};lr")
+        calls = config.callConfig
+        calls.timerUse = pj.PJSUA_SIP_TIMER_OPTIONAL
+        calls.timerSessExpiresSec = max(MIN_SESSION_EXPIRES_S, settings.session_expires_s)
+        calls.timerMinSESec = MIN_SESSION_EXPIRES_S
+        calls.prackUse = pj.PJSUA_100REL_OPTIONAL
+        media = config.mediaConfig
+        media.lockCodecEnabled = True
+        media.streamKaEnabled = False
+        media.srtpUse = pj.PJMEDIA_SRTP_DISABLED
+        media.transportConfig.port = settings.rtp_port
+        media.transportConfig.portRange = settings.rtp_ports
+        media.transportConfig.boundAddress = _bindable(settings.sip_host)
+        media.transportConfig.publicAddress = settings.public_address
+        config.videoConfig.autoShowIncoming = False
+        config.natConfig.iceEnabled = False
+        config.presConfig.publishEnabled = False
+        return config
+
+
+def _peer_uri(peer: Peer) -> str:
+    return f"sip:{peer.host}:{peer.port}" + (";transport=tcp" if peer.transport == "tcp" else "")
+
+
+def _bindable(host: str) -> str:
+    """The host to bind to; empty, which means every interface, for the wildcard address."""
+    return "" if host in ("0.0.0.0", "::", "*") else host  # noqa: S104
+
+
+def _open_sockets() -> set[int]:
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
+                found.add(int(name))
+    return found
+
+
+@contextlib.contextmanager
+def _silenced_console() -> Iterator[None]:
+    """Standard output to nowhere: the library writes there before its log settings apply."""
+    saved = os.dup(1)
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 1)
+        yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+        os.close(null)
