@@ -47,7 +47,7 @@ class UtcTime(sa.types.TypeDecorator):
 
 def iso(value: datetime) -> str:
     """UTC, milliseconds, `Z`: 24 characters that sort as the times do."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 Document = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")

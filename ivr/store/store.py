@@ -341,8 +341,9 @@ def _decode_cursor(cursor: str) -> tuple[datetime, str]:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
         at, _, call_id = text.partition(" ")
         started_at = datetime.fromisoformat(at)
-    except ValueError:
+        started_at = started_at.astimezone(UTC) if started_at.tzinfo else None
+    except (ValueError, OverflowError):
         raise BadCursor("not a cursor that a page gave out") from None
-    if started_at.tzinfo is None or not call_id or "\0" in call_id:
+    if started_at is None or not call_id or "\0" in call_id:
         raise BadCursor("not a cursor that a page gave out")
     return started_at, call_id

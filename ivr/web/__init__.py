@@ -1,1 +1,1 @@
-"""The HTTP doors: API, health, metrics."""
+"""The HTTP interface: health, metrics, and the records of calls."""

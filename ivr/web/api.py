@@ -1,0 +1,146 @@
+"""The routes. Reads the store and a status function; changes nothing; knows nothing of calls in progress.
+
+Runs on the asyncio thread. Every route but `/healthz` and `/readyz` needs the bearer token; every error is a
+`problem+json`; HEAD works wherever GET does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from ivr import metrics
+from ivr.store.store import BadCursor, Store, recording_path
+from ivr.web import openapi, query
+from ivr.web.guard import BODY_LIMIT_BYTES, Guard, body_limit
+from ivr.web.page import PAGE, PAGE_POLICY
+from ivr.web.problem import RETRY_AFTER_S, Refusal, middleware
+from ivr.web.status import Status, health
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+_CALL_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+
+
+def create_app(
+    store: Store,
+    status: Callable[[], Status],
+    token: str,
+    recordings_dir: Path | None = None,
+    token_env: str = "IVR_TOKEN",  # noqa: S107 - the name of a variable, not a token
+) -> web.Application:
+    """The application; `ivr.web.server.start` runs it.
+
+    Args:
+        store: open by the time of the first request.
+        status: called for every health request; must be quick and not raise.
+        token: what clients send; empty shuts all but the health routes.
+        recordings_dir: where recordings lie, None when calls are not recorded.
+        token_env: name of the environment variable of the token, for the text of a 401.
+    """
+    guard = Guard(token, token_env, OPEN_PATHS)
+    app = web.Application(middlewares=[middleware, guard.token, body_limit], client_max_size=BODY_LIMIT_BYTES)
+    api = _Api(store, status, recordings_dir)
+    for path, handler in (
+        ("/", api.page),
+        ("/healthz", api.healthz),
+        ("/readyz", api.readyz),
+        ("/metrics", api.metrics),
+        ("/openapi.json", api.openapi),
+        ("/v1/calls", api.calls),
+        ("/v1/calls/{id}", api.call),
+        ("/v1/calls/{id}/recording", api.recording),
+    ):
+        app.router.add_get(path, handler)
+    app.on_response_prepare.append(_headers)
+    return app
+
+
+class _Api:
+    def __init__(self, store: Store, status: Callable[[], Status], recordings_dir: Path | None) -> None:
+        self._store = store
+        self._status = status
+        self._recordings = recordings_dir
+        self._openapi = msgspec.json.encode(openapi.document())
+
+    async def page(self, _request: web.Request) -> web.Response:
+        return web.Response(text=PAGE, content_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        return _json(health(self._status(), self._store.health()))
+
+    async def readyz(self, _request: web.Request) -> web.Response:
+        state = self._status().state
+        if state != "ready":
+            raise Refusal(503, f"the server is {state}", headers={"Retry-After": str(RETRY_AFTER_S)})
+        return _json({"ready": True})
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+    async def openapi(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self._openapi, content_type="application/json")
+
+    async def calls(self, request: web.Request) -> web.Response:
+        cursor, limit, filters = query.parse(request.query)
+        try:
+            return _json(await self._store.calls(cursor, limit, filters))
+        except BadCursor as error:
+            raise Refusal(400, str(error), field="cursor") from None
+
+    async def call(self, request: web.Request) -> web.Response:
+        return _json(await self._find(request))
+
+    async def recording(self, request: web.Request) -> web.StreamResponse:
+        call = (await self._find(request)).call
+        if call.purged_at is not None:
+            raise Refusal(404, f"the recording was removed at {call.purged_at.isoformat()}")
+        if not call.recording:
+            raise Refusal(404, "this call has no recording" if call.ended_at else "this call has not ended yet")
+        path = recording_path(self._recordings, call.recording)
+        size = await asyncio.to_thread(_size, path)
+        if path is None or size is None:
+            raise Refusal(404, "the recording is not in the recordings folder any more")
+        _check_range(request, size)
+        headers = {"Content-Type": "audio/wav", "Content-Disposition": f'inline; filename="{call.id}.wav"'}
+        return web.FileResponse(path, headers=headers)
+
+    async def _find(self, request: web.Request) -> Any:
+        call_id = request.match_info["id"]
+        detail = await self._store.call(call_id) if _CALL_ID.fullmatch(call_id) else None
+        if detail is None:
+            raise Refusal(404, "no call has this id")
+        return detail
+
+
+def _json(body: Any) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), content_type="application/json")
+
+
+def _size(path: Path | None) -> int | None:
+    try:
+        return path.stat().st_size if path is not None and path.is_file() else None
+    except OSError:
+        return None
+
+
+def _check_range(request: web.Request, size: int) -> None:
+    """RFC 9110 section 14: a range that cannot be served is a 416 with the size there is."""
+    try:
+        asked = request.http_range
+        if asked.start is None or asked.start < size:
+            return
+    except ValueError:
+        pass
+    raise Refusal(416, f"the recording has {size} bytes", headers={"Content-Range": f"bytes */{size}"})
+
+
+async def _headers(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "ivr"
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")

@@ -1,0 +1,168 @@
+"""The OpenAPI 3.1 document: paths by hand, schemas from the record types. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import msgspec
+
+from ivr.line.messages import Cause
+from ivr.store.records import CallDetail, CallPage
+from ivr.web.problem import CONTENT_TYPE as PROBLEM
+from ivr.web.problem import Problem
+from ivr.web.query import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, TEXT_MAX
+from ivr.web.status import Health
+
+API_VERSION = "1"
+_JSON = "application/json"
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of `/readyz` while calls are taken."""
+
+    ready: bool
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _body(text: str, media: str, schema: dict[str, Any], headers: dict[str, Any] | None = None) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": text, "content": {media: {"schema": schema}}}
+    return answer | {"headers": headers} if headers else answer
+
+
+def _header(text: str, **schema: Any) -> dict[str, Any]:
+    return {"description": text, "schema": {"type": "string", **schema}}
+
+
+_RETRY = {"Retry-After": _header("Seconds to wait", type="integer")}
+_PROBLEMS = {
+    "400": ("A parameter is wrong; `errors` names it", None),
+    "401": ("No token, or a wrong one; `detail` says how to set one", {"WWW-Authenticate": _header("The challenge")}),
+    "404": ("There is no such thing", None),
+    "405": ("Only GET and HEAD", {"Allow": _header("What is allowed")}),
+    "408": ("A body that came too slowly", None),
+    "413": ("A body over 64 KiB", None),
+    "416": ("A range outside the recording", {"Content-Range": _header("`bytes */size`")}),
+    "503": ("Not now", _RETRY),
+}
+
+
+def _problems(*codes: str) -> dict[str, Any]:
+    return {c: _body(_PROBLEMS[c][0], PROBLEM, _ref("Problem"), _PROBLEMS[c][1]) for c in (*codes, "405", "408", "413")}
+
+
+def _get(summary: str, answers: dict[str, Any], tag: str, parameters: tuple = (), protected: bool = True) -> dict:
+    operation: dict[str, Any] = {"summary": summary, "tags": [tag], "responses": answers}
+    if parameters:
+        operation["parameters"] = list(parameters)
+    if not protected:
+        operation["security"] = []
+    head = {c: {k: v for k, v in a.items() if k != "content"} for c, a in answers.items()}
+    return {"get": operation, "head": operation | {"summary": f"{summary}: headers only", "responses": head}}
+
+
+def _query(name: str, text: str, **schema: Any) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": text, "schema": schema}
+
+
+_CALL_ID = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "The id of a call",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._~-]{1,64}$"},
+}
+_TEXT = {"type": "string", "minLength": 1, "maxLength": TEXT_MAX}
+_CALLS_QUERY = (
+    _query("cursor", "`next` of the page before", type="string", minLength=1, maxLength=CURSOR_MAX),
+    _query("limit", "Calls on a page", type="integer", minimum=1, maximum=LIMIT_MAX, default=LIMIT_DEFAULT),
+    _query("since", "Started at this time or later", type="string", format="date-time"),
+    _query("until", "Started before this time", type="string", format="date-time"),
+    _query("number", "The number dialled", **_TEXT),
+    _query("caller", "The number that dialled", **_TEXT),
+    _query("cause", "Why the call ended", type="string", enum=list(get_args(Cause))),
+    _query("language", "Language at the beginning of the call", **_TEXT),
+    _query("plan", "The dialplan", **_TEXT),
+)
+_RANGED = {"Accept-Ranges": _header("`bytes`"), "Content-Length": _header("Size in bytes", type="integer")}
+_WAV = {"type": "string", "contentMediaType": "audio/wav"}
+
+
+def _paths() -> dict[str, Any]:
+    text = {"type": "string"}
+    recording = {
+        "200": _body("A stereo WAV, 8 kHz: left the caller, right the server", "audio/wav", _WAV, _RANGED),
+        "206": _body("The range asked for", "audio/wav", _WAV, _RANGED),
+        **_problems("401", "404", "416", "503"),
+    }
+    return {
+        "/": _get("A page for people", {"200": _body("The page", "text/html", text), **_problems("401")}, "server"),
+        "/healthz": _get(
+            "Liveness, with details",
+            {"200": _body("The process is alive; `health` says how well", _JSON, _ref("Health")), **_problems()},
+            "server",
+            protected=False,
+        ),
+        "/readyz": _get(
+            "Whether calls are taken",
+            {"200": _body("They are", _JSON, _ref("Ready")), **_problems("503")},
+            "server",
+            protected=False,
+        ),
+        "/metrics": _get(
+            "Prometheus metrics",
+            {"200": _body("Text format 0.0.4", "text/plain", text), **_problems("401")},
+            "server",
+        ),
+        "/openapi.json": _get(
+            "This document",
+            {"200": _body("OpenAPI 3.1", _JSON, {"type": "object"}), **_problems("401")},
+            "server",
+        ),
+        "/v1/calls": _get(
+            "Calls, newest first",
+            {"200": _body("A page", _JSON, _ref("CallPage")), **_problems("400", "401", "503")},
+            "calls",
+            _CALLS_QUERY,
+        ),
+        "/v1/calls/{id}": _get(
+            "A call with its legs and turns",
+            {"200": _body("The call", _JSON, _ref("CallDetail")), **_problems("401", "404", "503")},
+            "calls",
+            (_CALL_ID,),
+        ),
+        "/v1/calls/{id}/recording": _get("The recording of a call", recording, "calls", (_CALL_ID,)),
+    }
+
+
+def document() -> dict[str, Any]:
+    """The whole document, ready for JSON."""
+    types = [CallPage, CallDetail, Health, Ready, Problem]
+    _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "ivr",
+            "version": API_VERSION,
+            "description": "Records of calls, health and metrics of a telephone server. Times are UTC, ISO-8601; "
+            "durations are whole milliseconds. Errors are `application/problem+json` (RFC 9457).",
+        },
+        "security": [{"bearer": []}],
+        "tags": [
+            {"name": "server", "description": "The server itself"},
+            {"name": "calls", "description": "Records of calls"},
+        ],
+        "paths": _paths(),
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The value of the environment variable that `http.token_env` names.",
+                }
+            },
+        },
+    }

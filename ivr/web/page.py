@@ -1,0 +1,35 @@
+"""The page at `/`: what this is and where to look. Static; holds no data."""
+
+PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>ivr</title>
+<style>
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem }
+  dt { font-family: ui-monospace, monospace; margin-top: .7rem }
+  dd { margin: 0 0 0 1.5rem }
+</style>
+<h1>ivr</h1>
+<p>A telephone server that listens. Everything but the two health pages needs
+<code>Authorization: Bearer &lt;token&gt;</code>.</p>
+<dl>
+  <dt><a href="/healthz">/healthz</a></dt>
+  <dd>lines, trunks, speech models, dialplans and the database, with a verdict</dd>
+  <dt><a href="/readyz">/readyz</a></dt>
+  <dd>200 while calls are taken, 503 while starting or draining</dd>
+  <dt><a href="/metrics">/metrics</a></dt>
+  <dd>Prometheus metrics</dd>
+  <dt><a href="/v1/calls">/v1/calls</a></dt>
+  <dd>calls, newest first; parameters cursor, limit, since, until, number, caller, cause, language, plan</dd>
+  <dt>/v1/calls/{id}</dt>
+  <dd>one call: its legs and turns, who ended it and why</dd>
+  <dt>/v1/calls/{id}/recording</dt>
+  <dd>its recording, a stereo WAV: left the caller, right the server</dd>
+  <dt><a href="/openapi.json">/openapi.json</a></dt>
+  <dd>all of this for programs (OpenAPI 3.1)</dd>
+</dl>
+</html>
+"""
