@@ -34,8 +34,7 @@ TELL = {
 class _Step(argparse.Action):
     """Collects (step, value) in the order of the command line."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
-                 option_string: str | None = None) -> None:  # fmt: skip
+    def __call__(self, _parser: object, namespace: argparse.Namespace, values: Any, _option: object = None) -> None:
         namespace.steps = [*(getattr(namespace, "steps", None) or []), (self.dest, values)]
 
 

@@ -75,7 +75,7 @@ class MediaStream:
             self._task = asyncio.get_running_loop().create_task(self._send_paced(), name="rtp send")
 
     def say(self, pcm: np.ndarray) -> asyncio.Future[float]:
-        """Queue 8 kHz int16 speech; the future gives the moment its last frame left. Empty audio is a mistake."""
+        """Queue 8 kHz int16 speech; the future gives the moment its last frame is over. Empty: ValueError."""
         if not len(pcm):
             raise ValueError("nothing to say")
         done: asyncio.Future[float] = asyncio.get_running_loop().create_future()
@@ -148,7 +148,7 @@ class MediaStream:
                 self._socket.sendto(datagram, self._remote)
             self._sequence += 1
             self.frames_sent += 1
-        self._done(done, now_s)
+        self._done(done, now_s + FRAME_S)
 
     @staticmethod
     def _done(future: asyncio.Future | None, at_s: float) -> None:

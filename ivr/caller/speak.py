@@ -62,9 +62,9 @@ def speak(text: str, language: str = "en", voice: str = "") -> np.ndarray:
             _run(["flite", "-voice", voice or "slt", "-t", text, "-o", file.name])
             pcm = read_wav(file.name)
     elif shutil.which("espeak-ng"):
-        words = (
-            " ".join(lazy_pinyin(text, style=Style.TONE3, neutral_tone_with_five=True)) if language == "zh" else text
-        )
+        words = text
+        if language == "zh":
+            words = " ".join(lazy_pinyin(text, style=Style.TONE3, neutral_tone_with_five=True))
         name = voice or ESPEAK_VOICES.get(language, language)
         out = _run(["espeak-ng", "-v", name, "-s", "150", "--stdout", words])
         with wave.open(io.BytesIO(_mended(out)), "rb") as file:
@@ -92,11 +92,5 @@ def _mended(out: bytes) -> bytes:
     data = out.find(b"data")
     if data < 0:
         raise Unavailable("espeak-ng gave no audio")
-    size = len(out) - data - 8
-    return (
-        out[:4]
-        + (len(out) - 8).to_bytes(4, "little")
-        + out[8 : data + 4]
-        + size.to_bytes(4, "little")
-        + out[data + 8 :]
-    )
+    whole, audio = (n.to_bytes(4, "little") for n in (len(out) - 8, len(out) - data - 8))
+    return out[:4] + whole + out[8 : data + 4] + audio + out[data + 8 :]

@@ -1,8 +1,9 @@
 """Who talks when: a far end's audio, frame by frame, as spells of talking and quiet.
 
 Talking begins with the first of three 20 ms frames above an RMS of 120 with less than three quiet ones between them,
-and ends after 15 quiet frames, counted from the first of those. These are the definitions that turn gaps are measured
-by. Pure; times are seconds of the monotonic clock as given.
+and ends after 15 quiet frames, counted from the first of those. A received frame's audio began 20 ms before it arrived;
+a sent frame's ends 20 ms after it left. These are the definitions that turn gaps are measured by. Pure; times are
+seconds of the monotonic clock as given.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def rms(samples: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Spell:
-    """A change: `talking` or `quiet` since `at_s`."""
+    """A change: `talking` or `quiet` since `at_s`, the beginning of the first frame that counts."""
 
     what: Literal["talking", "quiet"]
     at_s: float
@@ -63,7 +64,7 @@ class TalkDetector:
             self._quiet = 0
             self.last_loud_s = at_s
             if self._loud == 1:
-                self._first_loud_s = at_s
+                self._first_loud_s = at_s - FRAME_S
             if self._loud == LOUD_FRAMES and not self.talking:
                 self.talking = True
                 return self._note("talking", self._first_loud_s)
@@ -73,7 +74,7 @@ class TalkDetector:
             self._loud = 0
         if self.talking and self._quiet == QUIET_FRAMES:
             self.talking = False
-            return self._note("quiet", at_s - (QUIET_FRAMES - 1) * FRAME_S)
+            return self._note("quiet", at_s - QUIET_FRAMES * FRAME_S)
         return None
 
     def _note(self, what: Literal["talking", "quiet"], at_s: float) -> Spell:
