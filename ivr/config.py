@@ -32,38 +32,60 @@ class Sip(_Section, frozen=True):
     """Where callers reach us and who may."""
 
     host: str = "127.0.0.1"
+    """Address that SIP and RTP listen on. Loopback until you decide otherwise; `0.0.0.0` is every IPv4 address."""
     port: Port = 5060
+    """UDP and TCP port of SIP. With more than one line process Kamailio holds it and the processes sit ten above it."""
     tcp: bool = True
+    """Accept SIP over TCP besides UDP."""
     public_address: str = ""
+    """IP address written into SIP and SDP when a NAT stands between us and the callers; empty: our own."""
     user_agent: str = "ivr"
+    """User-Agent and Server header."""
     allow: tuple[str, ...] = ("127.0.0.1/32",)
+    """Networks that may ring, in CIDR form. Others get 403, or silence from Kamailio. Trunks need not be listed."""
     codecs: tuple[Literal["G722", "PCMU", "PCMA"], ...] = ("G722", "PCMU", "PCMA")
+    """Audio codecs by preference."""
     rtp_port: Port = 20_000
+    """First UDP port of RTP; each line process takes 100 ports from there."""
     rtp_timeout_s: Seconds = 30
+    """A call whose RTP stops for so long ends, unless it is on hold; 0 never ends it. Seconds."""
     session_expires_s: Annotated[int, msgspec.Meta(ge=90, le=86_400)] = 1_800
+    """Session timer offered (RFC 4028). Seconds."""
     flood_per_second: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 20
+    """Requests a second from one address above which Kamailio stays silent to it."""
 
 
 class Lines(_Section, frozen=True):
     """Line processes: four legs each. More than one needs Kamailio (Debian's package `kamailio`)."""
 
     processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """Number of line processes; each holds four legs and takes about 1 % of a core a call."""
     reserve_legs: Annotated[int, msgspec.Meta(ge=0, le=64)] = 1
+    """Legs kept free for transfers, so that nobody who was promised a person is stuck."""
     restart_within_s: Seconds = 2
+    """Pause before a line process that died is started again, at most. Seconds."""
     max_call_s: Seconds = 3_600
+    """A call longer than this is ended in words. Seconds."""
 
 
 class Number(_Section, frozen=True):
     """A dialled number, or a pattern of them (`4xx`: x any digit, `.` the rest), and the plan that answers it."""
 
     pattern: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    """Digits as dialled; `x` is any one digit, a `.` at the end one or more characters. The most specific wins."""
     plan: str
+    """Name of the plan that answers: `dialplans/NAME.yaml`."""
     language: Language = "en"
+    """Language the call begins in, two letters (ISO 639-1)."""
 
 
 class TrunkLimits(_Section, frozen=True):
+    """How much a trunk may dial, whatever asks for it."""
+
     calls_per_hour: Annotated[int, msgspec.Meta(ge=0)] = 60
+    """Calls dialled through this trunk in any hour."""
     calls_per_hour_per_prefix: Annotated[int, msgspec.Meta(ge=0)] = 20
+    """Calls to one of the `prefixes` in any hour."""
 
 
 class Trunk(_Section, frozen=True):
@@ -73,81 +95,146 @@ class Trunk(_Section, frozen=True):
     """
 
     name: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_-]{0,31}$")]
+    """Name by which plans, records and `/healthz` call it."""
     host: str
+    """Host name or address of the peer; what comes from there is let in."""
     port: Port = 5060
+    """Its SIP port."""
     transport: Literal["udp", "tcp"] = "udp"
+    """How it is reached."""
     register: bool = False
+    """Register there, and keep registered."""
     username: str = ""
+    """User of digest authentication."""
     password_env: str = ""
+    """Name of the environment variable that holds the password."""
     from_user: str = ""
+    """User part of From in calls through it; empty: `username`."""
     display_name: str = ""
+    """Display name in calls through it."""
     prefixes: tuple[str, ...] = ()
+    """Beginnings of the numbers that may be dialled through it; empty: none."""
     country: Annotated[str, msgspec.Meta(pattern="^([A-Z]{2})?$")] = ""
+    """ISO 3166 code of the country whose national numbers it takes; empty: only `+...` and short extensions."""
     inband_dtmf: bool = False
+    """Listen for DTMF tones in the audio too, for peers that send neither RFC 4733 nor INFO."""
     refer_targets: tuple[str, ...] = ()
+    """URIs or number prefixes this peer may have calls transferred to by REFER; empty: every REFER is refused."""
     limits: TrunkLimits = TrunkLimits()
+    """How much may be dialled."""
+
+
+class Agent(_Section, frozen=True):
+    """A place that plans may transfer callers to: `target: NAME` in a transfer step."""
+
+    name: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_-]{0,31}$")]
+    """Name that a transfer step gives as its target."""
+    uri: Annotated[str, msgspec.Meta(pattern="^sip:[^\\s<>;]+@[^\\s<>;]+$")]
+    """Where this agent is rung, like `sip:anna@192.0.2.7`."""
 
 
 class Hearing(_Section, frozen=True):
     """Voice-activity detection and the waits that decide when a caller has finished. All in ms of audio."""
 
     vad: Literal["webrtc", "silero"] = "webrtc"
+    """Voice-activity detector."""
     vad_aggressiveness: Annotated[int, msgspec.Meta(ge=0, le=3)] = 2
+    """How readily `webrtc` takes sound for noise, 0 to 3."""
     vad_threshold: Annotated[float, msgspec.Meta(ge=0.05, le=0.95)] = 0.5
+    """Probability above which `silero` takes a window for speech."""
     no_input_ms: Milliseconds = 5_000
+    """Silence after a prompt until the caller is asked again. Milliseconds."""
     max_speech_ms: Milliseconds = 20_000
+    """An utterance is cut here. Milliseconds."""
     complete_ms: Milliseconds = 260
+    """End-of-speech wait once what is expected is complete: a yes, a date, six digits. Milliseconds."""
     wait_ms: Milliseconds = 900
+    """End-of-speech wait of an open answer, until this caller's own pauses are known. Milliseconds."""
     partial_ms: Milliseconds = 1_800
+    """End-of-speech wait in the middle of something: half a number, a sentence that breaks off. Milliseconds."""
     speculate_ms: Milliseconds = 160
+    """Silence after which recognition begins while the end is still being waited for. Milliseconds."""
     verdict_ms: Milliseconds = 600
+    """A prompt that speech paused resumes by itself after so long without a verdict. Milliseconds."""
 
 
 class Speech(_Section, frozen=True):
     """Engines of one language. `auto` takes Vosk where its model is present, else Whisper."""
 
     recognizer: Literal["auto", "vosk", "whisper"] = "auto"
+    """Speech recogniser; `auto` takes Vosk where a model of the language is present, else Whisper."""
     recognizer_model: str = ""
+    """Folder below `paths.models`; empty: the one the manifest has for the language."""
     voice: Literal["pyttsx3", "piper"] = "pyttsx3"
+    """Synthesiser of sentences that no recording in `paths.audio_prompts` holds."""
     voice_name: str = ""
+    """Voice of `pyttsx3` (`espeak-ng --voices`), for `piper` a file below `paths.models`; empty: the default."""
     rate_wpm: Annotated[int, msgspec.Meta(ge=80, le=400)] = 170
+    """Speaking rate. Words a minute."""
 
 
 class Recognition(_Section, frozen=True):
+    """The threads that recognise, shared by all calls."""
+
     threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    """Recogniser threads; the number of cores that may be given to recognition."""
     queue_limit: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 64
+    """Decodes that may wait; beyond it the oldest speculative one is dropped."""
 
 
 class Synthesis(_Section, frozen=True):
+    """Synthesised speech and its cache. Relative paths count from the folder of config.toml."""
+
     cache: str = "var/prompts"
+    """Folder of synthesised sentences."""
     cache_mb: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 200
+    """Its size; the least recently used go first. Megabytes."""
     timeout_s: Annotated[int, msgspec.Meta(ge=1, le=60)] = 5
+    """A voice that takes longer for one sentence is killed and another takes over. Seconds."""
 
 
 class Store(_Section, frozen=True):
+    """Records of calls. Relative paths count from the folder of config.toml."""
+
     url: str = "sqlite:///var/ivr.db"
+    """Database: `sqlite:///PATH` or `postgresql+psycopg://USER@HOST/NAME`."""
     retention_days: Annotated[int, msgspec.Meta(ge=0, le=3_650)] = 90
+    """Transcripts and recordings older than this are purged; 0 keeps them. Days."""
     recordings: str = ""
+    """Folder of stereo recordings; empty: calls are not recorded."""
 
 
 class Http(_Section, frozen=True):
+    """The HTTP API, `/healthz`, `/readyz` and `/metrics`."""
+
     host: str = "127.0.0.1"
+    """Address the HTTP API listens on."""
     port: Port = 8080
+    """Its TCP port."""
     token_env: str = "IVR_TOKEN"  # noqa: S105 - the name of a variable, not a token
+    """Name of the environment variable that holds the bearer token of the API."""
 
 
 class Log(_Section, frozen=True):
+    """What is logged, to standard error."""
+
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe level that is logged."""
     format: Literal["auto", "console", "json"] = "auto"
+    """`auto` is `console` on a terminal, else `json`."""
     transcripts: bool = False
+    """Log what callers say. Card digits never are."""
 
 
 class Paths(_Section, frozen=True):
     """Relative paths count from the folder of config.toml."""
 
     dialplans: str = "dialplans"
+    """Folder of the plans."""
     models: str = "models"
+    """Folder of the speech models."""
     audio_prompts: str = "audio_prompts"
+    """Folder of recorded prompts, one folder a language."""
 
 
 class Config(_Section, frozen=True):
@@ -157,6 +244,7 @@ class Config(_Section, frozen=True):
     lines: Lines = Lines()
     number: tuple[Number, ...] = ()
     trunk: tuple[Trunk, ...] = ()
+    agent: tuple[Agent, ...] = ()
     hearing: Hearing = Hearing()
     speech: dict[Language, Speech] = {}
     recognition: Recognition = Recognition()

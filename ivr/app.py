@@ -1,0 +1,231 @@
+"""The root: builds everything from the configuration, runs it, shuts it down in order.
+
+Start: database, plans, models, voices, lines, HTTP. Stop: intake, calls, lines, recognisers, voices, database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+import os
+import signal
+import struct
+import wave
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from ivr import __version__, log, metrics
+from ivr.config import Config, secret
+from ivr.dialog.plan import Plan, Plans, load_all
+from ivr.errors import InvalidInput, Problem
+from ivr.session import House, starter
+from ivr.speech import stt
+from ivr.speech.prompts import Prompts
+from ivr.speech.tts import open_voices
+from ivr.store.store import Store
+from ivr.telephony.edge import KamailioEdge
+from ivr.telephony.pool import LinePool
+from ivr.web import server
+from ivr.web.api import create_app
+from ivr.web.status import LanguageStatus, LineStatus, Status, TrunkStatus
+
+logger = structlog.get_logger(__name__)
+
+PURGE_EVERY_S = 3_600
+STOP_WITHIN_S = 4.5
+
+
+class App:
+    """One server. `run` returns when it has stopped."""
+
+    def __init__(self, config: Config, config_file: str) -> None:
+        self.config = config
+        self._started_at = datetime.now(UTC)
+        self._state = "starting"
+        self.plans = _plans(config, config_file)
+        recordings = config.store.recordings
+        self._recordings = config.path(recordings) if recordings else None
+        self.store = Store(config.store.url, config.root, recordings)
+        self._languages: tuple[LanguageStatus, ...] = ()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT: the first drains, the second ends everything at once."""
+        stop, now = asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, lambda: now.set() if stop.is_set() else stop.set())
+        async with _Closing() as closing:
+            await self.store.open()
+            closing.later(self.store.close)
+            if left := await self.store.recover("the server stopped during the call"):
+                logger.warning("calls left open by a dead server are recorded as failed", calls=left)
+            web = await server.start(
+                create_app(self.store, self.status, secret(self.config.http.token_env), self._recordings,
+                           self.config.http.token_env),
+                self.config.http.host, self.config.http.port,
+            )  # fmt: skip
+            closing.later(web.cleanup)
+            lines = await self._speech_and_lines(closing)
+            background = [asyncio.create_task(self._purge()), asyncio.create_task(self._warm())]
+            closing.later(lambda: _cancelled(background))
+            self._state = "ready"
+            logger.info("ready", sip=f"{self.config.sip.host}:{self.config.sip.port}",
+                        http=f"{self.config.http.host}:{self.config.http.port}", version=__version__)  # fmt: skip
+            await stop.wait()
+            self._state = "draining"
+            drained = asyncio.create_task(lines.drain())
+            await asyncio.wait({drained, asyncio.create_task(now.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            drained.cancel()
+        logger.info("stopped")
+
+    async def _speech_and_lines(self, closing: _Closing) -> LinePool:
+        config = self.config
+        recognizers = await asyncio.to_thread(stt.build, config)
+        pool = stt.RecognizerPool(recognizers, config.recognition.threads, config.recognition.queue_limit)
+        closing.later(functools.partial(asyncio.to_thread, pool.close))
+        voices, fallbacks = open_voices(config)
+        self._languages = tuple(
+            LanguageStatus(language=language, recognizer=engines[0].name,
+                           voice=voices[language].name if language in voices else "")
+            for language, engines in sorted(recognizers.items())
+        )  # fmt: skip
+        self._prompts = Prompts(config, voices, fallbacks)
+        await self._prompts.start()
+        closing.later(self._prompts.close)
+        await asyncio.to_thread(pool.warm)
+        apology = _apologies(config)
+        edge = KamailioEdge(config) if config.lines.processes > 1 else None
+        ringback = config.path(config.synthesis.cache) / "ringback.wav"
+        _write_ringback(ringback)
+        self._lines = LinePool(
+            config,
+            starter(lambda: house, self.plans.by_name.get),
+            apology={language: str(path) for language, path in apology.items()},
+            agents=[agent.uri for agent in config.agent],
+            edge=edge,
+        )
+        house = House(config, self._lines, pool, self._prompts, self.store, apology, ringback)
+        await self._lines.start()
+        closing.later(self._lines.close)
+        return self._lines
+
+    def status(self) -> Status:
+        """What /healthz says."""
+        if self._state == "starting" or not hasattr(self, "_lines"):
+            return Status(state="starting", version=__version__, started_at=self._started_at)
+        pool = self._lines.status()
+        up, per_line = pool.lines_up, pool.legs_total // max(1, pool.lines_up)
+        lines = tuple(
+            LineStatus(line=i, state="up" if i < up else "down", legs_max=per_line if i < up else 0)
+            for i in range(pool.lines)
+        )
+        trunks = tuple(
+            TrunkStatus(name=t.name, state="by_address" if not t.register
+                        else "registered" if pool.registrations.get(t.name) else "lost")
+            for t in self.config.trunk
+        )  # fmt: skip
+        metrics.lines_up(up)
+        return Status(
+            state=self._state, version=__version__, started_at=self._started_at, calls=pool.legs_used, lines=lines,
+            trunks=trunks, languages=self._languages, plan_problems=tuple(str(p) for p in self.plans.problems),
+        )  # fmt: skip
+
+    async def _warm(self) -> None:
+        """Make every static prompt of the plans in use, behind whatever callers need."""
+        texts: dict[str, list[str]] = {}
+        for plan in self._served():
+            for language, text in plan.prompts():
+                texts.setdefault(language, []).append(text)
+        served = {number.language for number in self.config.number}
+        problems = await self._prompts.warm({k: v for k, v in texts.items() if k in served})
+        for problem in problems:
+            logger.warning("a prompt cannot be made", problem=str(problem))
+        logger.info("prompts are ready", prompts=sum(map(len, texts.values())))
+
+    def _served(self) -> list[Plan]:
+        return [self.plans.by_name[name] for name in sorted({n.plan for n in self.config.number})]
+
+    async def _purge(self) -> None:
+        while self.config.store.retention_days:
+            try:
+                purged = await self.store.purge(self.config.store.retention_days)
+                if purged.calls:
+                    logger.info("purged", calls=purged.calls, recordings=purged.recordings)
+            except Exception:
+                logger.exception("purge failed; tried again later")
+            await asyncio.sleep(PURGE_EVERY_S)
+
+
+class _Closing:
+    """Closes what was opened, last first, each within its time, whatever fails."""
+
+    def __init__(self) -> None:
+        self._steps: list = []
+
+    def later(self, close) -> None:
+        self._steps.append(close)
+
+    async def __aenter__(self) -> _Closing:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        end = asyncio.get_running_loop().time() + STOP_WITHIN_S
+        for close in reversed(self._steps):
+            try:
+                async with asyncio.timeout_at(max(end, asyncio.get_running_loop().time() + 0.2)):
+                    await close()
+            except TimeoutError:
+                logger.warning("something did not close in time")
+            except Exception:
+                logger.exception("closing failed")
+
+
+async def _cancelled(tasks: list[asyncio.Task]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _plans(config: Config, config_file: str) -> Plans:
+    """The plans; refuses to start when a number's plan is missing or does not speak its language."""
+    plans = load_all(config.path(config.paths.dialplans))
+    problems = []
+    for index, number in enumerate(config.number):
+        plan = plans.by_name.get(number.plan)
+        if plan is None:
+            message = f"plan `{number.plan}` is not there or has faults"
+            problems.append(Problem(config_file, message, field=f"number.{index}.plan", mend="run `ivr check`"))
+        elif number.language not in plan.languages:
+            message = f"plan `{number.plan}` does not speak `{number.language}`"
+            mend = "it speaks " + ", ".join(plan.languages)
+            problems.append(Problem(config_file, message, field=f"number.{index}.language", mend=mend))
+    if problems:
+        raise InvalidInput(*plans.problems, *problems)
+    return plans
+
+
+def _apologies(config: Config) -> dict[str, Path]:
+    folder = config.path(config.paths.audio_prompts)
+    found = {language: folder / language / "apology.wav" for language in config.languages}
+    return {language: path.resolve() for language, path in found.items() if path.is_file()}
+
+
+def _write_ringback(path: Path, rate: int = 16_000) -> None:
+    """Five seconds of ringing: 425 Hz, one second on and four off (ITU-T E.180)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tone = [round(2_400 * math.sin(2 * math.pi * 425 * i / rate)) for i in range(rate)] + [0] * rate * 4
+    fresh = path.with_suffix(".part")
+    with wave.open(str(fresh), "wb") as out:
+        out.setparams((1, 2, rate, 0, "NONE", ""))
+        out.writeframes(struct.pack(f"<{len(tone)}h", *tone))
+    os.replace(fresh, path)
+
+
+def serve(config: Config, config_file: str) -> int:
+    """`ivr serve`: 0 when it was told to stop."""
+    log.configure(config.log.level, config.log.format, config.log.transcripts)
+    asyncio.run(App(config, config_file).run())
+    return 0

@@ -1,0 +1,69 @@
+"""The doors at the command line: `ivr serve | check | call | models | bench | version`."""
+
+from __future__ import annotations
+
+import sys
+
+from ivr import __version__, app, bench, check, config
+from ivr.caller import cli as caller
+from ivr.errors import InvalidInput, IvrError
+from ivr.speech import models
+
+HELP = """usage: ivr COMMAND [ARGUMENTS]
+
+  serve  [--config FILE]   answer the telephone (SIGTERM drains, a second one ends it)
+  check  [--config FILE]   find everything that is wrong with configuration, plans, models and prompts
+  call   URI ...           ring a SIP address, speak, listen, print what happens
+  models list|pull|verify  speech models: what there is, get them, check them
+  bench  NAME              measure; `ivr bench` lists what
+  version
+
+`ivr COMMAND --help` tells more."""
+
+
+def _serve(argv: list[str]) -> int:
+    file = "config.toml"
+    if argv[:1] == ["--config"] and len(argv) == 2:
+        file = argv[1]
+    elif argv:
+        print("usage: ivr serve [--config FILE]")
+        return 0 if argv[0] in ("-h", "--help") else 2
+    return app.serve(config.load(file), file)
+
+
+def _version(_: list[str]) -> int:
+    print(__version__)
+    return 0
+
+
+COMMANDS = {
+    "serve": _serve,
+    "check": check.main,
+    "call": caller.main,
+    "models": models.main,
+    "bench": bench.main,
+    "version": _version,
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 all well, 1 it failed with a reason, 2 the words were off."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(HELP)
+        return 0 if argv else 2
+    command = COMMANDS.get(argv[0])
+    if command is None:
+        print(f"ivr: there is no command `{argv[0]}`\n\n{HELP}", file=sys.stderr)
+        return 2
+    try:
+        return command(argv[1:])
+    except InvalidInput as invalid:
+        for problem in invalid.problems:
+            print(problem, file=sys.stderr)
+        return 1
+    except IvrError as error:
+        print(f"ivr: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,43 @@
+"""The verdict on speech over a prompt: interrupt it for good, or let it go on where it stopped.
+
+Speech has already paused the prompt. Where the prompt asks something, any answer counts, however short; where it asks
+nothing, "mm-hm" and "okay" are somebody listening. Pure; lengths in ms of audio.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ivr.turn import Understood
+from ivr.understanding import expected
+
+Verdict = Literal["commit", "resume", "wait"]
+
+COMMIT_SPEECH_MS = 460
+"""Speech this long over a question is no cough."""
+COMMIT_TALK_MS = 560
+"""Speech this long over a statement is no back-channel; below the line's 600 ms for a verdict."""
+SHORT_MS = 700
+"""An utterance shorter than this that means nothing was a noise, not an answer."""
+
+
+def while_speaking(speech_ms: int, asks: bool, so_far: Understood | None, language: str) -> Verdict:
+    """The verdict while they still speak. `so_far` is a speculative understanding, when there is one."""
+    if speech_ms < (COMMIT_SPEECH_MS if asks else COMMIT_TALK_MS):
+        return "wait"
+    if so_far is not None and so_far.hypothesis.rejected == "no_speech":
+        return "resume"
+    if not asks and so_far is not None and expected.back_channel(so_far.hypothesis.text, language):
+        return "resume"
+    return "commit"
+
+
+def when_spoken(understood: Understood, speech_ms: int, asks: bool, language: str) -> Verdict:
+    """The verdict once the utterance is over."""
+    if understood.hypothesis.rejected == "no_speech":
+        return "resume"
+    if not asks and expected.back_channel(understood.hypothesis.text, language):
+        return "resume"
+    if understood.value:
+        return "commit"
+    return "resume" if speech_ms < SHORT_MS or understood.hypothesis.rejected else "commit"

@@ -1,0 +1,39 @@
+"""How long to wait for more: the end-of-speech wait from what was heard so far and from this caller's own pauses.
+
+VoiceXML's two timers (completetimeout, incompletetimeout; VoiceXML 2.1, appendix D of 2.0) with a third between them
+that adapts to the caller. Pure; all values in ms of audio.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ivr.config import Hearing
+from ivr.turn import Expectation, Understood
+
+_WEIGHT = 0.4
+_HEADROOM = 1.25
+
+
+@dataclass
+class Pauses:
+    """This caller's pauses inside utterances: an exponential moving average, 0 while none was heard."""
+
+    average_ms: float = 0.0
+
+    def heard(self, silence_ms: int) -> None:
+        """They paused for `silence_ms` and went on."""
+        self.average_ms += (silence_ms - self.average_ms) * (_WEIGHT if self.average_ms else 1.0)
+
+
+def wait_ms(hearing: Hearing, expectation: Expectation, understood: Understood | None, pauses: Pauses) -> int:
+    """The wait after the present pause began. None: nothing is known (yet)."""
+    if understood is None:
+        return hearing.wait_ms
+    if understood.partial:
+        return hearing.partial_ms
+    if understood.complete:
+        if expectation.kind != "open":
+            return hearing.complete_ms
+        return min(hearing.wait_ms, max(hearing.complete_ms, round(pauses.average_ms * _HEADROOM)))
+    return min(hearing.partial_ms, max(hearing.wait_ms, round(pauses.average_ms * _HEADROOM)))
