@@ -189,6 +189,7 @@ class Play(_Message, frozen=True):
     segments: tuple[Segment, ...]
     append: bool = False
     more: bool = False
+    gain_db: float = 0.0
 
 
 class StopPlayout(_Message, frozen=True):
