@@ -18,7 +18,7 @@ from pjsua2 import _pjsua2
 
 from ivr.errors import Unavailable
 from ivr.line.messages import RATE_HZ, LineSettings, Peer
-from ivr.line.sip import masked
+from ivr.line.sip import host_of, masked
 
 MIN_SESSION_EXPIRES_S = 90
 REGISTER_RETRY_S = 15
@@ -80,8 +80,9 @@ class Endpoint(pj.Endpoint):
         streams_open: connections of the TCP transport that are open now.
     """
 
-    def __init__(self, settings: LineSettings) -> None:
+    def __init__(self, settings: LineSettings, on_refused: Callable[[str, str], None]) -> None:
         super().__init__()
+        self._on_refused = on_refused
         self.settings = settings
         self.streams_open = 0
         self._log = NativeLog()
@@ -105,6 +106,14 @@ class Endpoint(pj.Endpoint):
                     self.streams_open = max(0, self.streams_open - 1)
         except Exception:
             log.exception("transport news failed")
+
+    def onRejectedIncomingCall(self, prm) -> None:
+        """The library itself refused an INVITE: no call slot was free, or its SDP was of no use."""
+        try:
+            source = host_of(prm.rdata.srcAddress)
+            self._on_refused("full" if prm.statusCode == pj.PJSIP_SC_BUSY_HERE else "media", source)
+        except Exception:
+            log.exception("news of a refusal failed")
 
     def account(self, peer: Peer | None, on_invite: OnInvite, on_registration: OnRegistration) -> Account:
         """An account for `peer`, or the one that strangers reach when None."""

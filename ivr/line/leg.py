@@ -25,8 +25,6 @@ from ivr.line.messages import (
     Peer,
     Quality,
     Refer,
-    StopListening,
-    StopPlayout,
     Transferred,
 )
 from ivr.line.sip import dial_cause, transfer_outcome
@@ -43,7 +41,7 @@ class Line(Protocol):
     settings: LineSettings
 
     def emit(self, event: Event) -> None: ...
-    def new_media(self, leg: int) -> LegMedia: ...
+    def new_media(self, leg: Leg) -> LegMedia: ...
     def after(self, delay_ms: int, leg: int, then: Callable[[Leg], None]) -> None: ...
     def fault(self, message: str, leg: int) -> None: ...
     def wants_transfer(self, leg: Leg, target: str) -> Leg | None: ...
@@ -117,7 +115,7 @@ class Leg(pj.Call):
     def open_media(self) -> LegMedia:
         """The leg's ear and mouth, made when first needed."""
         if self.media is None:
-            self.media = self.line.new_media(self.leg)
+            self.media = self.line.new_media(self)
         return self.media
 
     def ring(self, early_media: bool) -> None:
@@ -191,8 +189,7 @@ class Leg(pj.Call):
             if leg.bridge not in (None, mate):
                 leg.unbridge()
             leg.bridge = mate
-            leg.open_media().stop_playout(StopPlayout(leg.leg))
-            leg.media.stop_listening(StopListening(leg.leg))
+            leg.open_media().bridged_to(mate.open_media())
         return self._join()
 
     def unbridge(self) -> None:
@@ -201,6 +198,9 @@ class Leg(pj.Call):
         if other is None:
             return
         other.bridge = None
+        for leg in (self, other):
+            if leg.media is not None:
+                leg.media.bridged_to(None)
         self._part(other)
 
     def _join(self) -> bool:

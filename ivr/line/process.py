@@ -38,8 +38,9 @@ from ivr.errors import IvrError
 from ivr.line import messages as m
 from ivr.line.channel import Inbox, Outbox, first_settings, log_to_stderr
 from ivr.line.endpoint import Account, Endpoint
+from ivr.line.guard import Guard
 from ivr.line.leg import Leg
-from ivr.line.media import Hearing, LegMedia
+from ivr.line.media import Hearing, LegMedia, release_ports
 from ivr.line.sip import Sources, may_refer, read_request
 
 DECIDE_MS = 2_000
@@ -50,6 +51,7 @@ FAREWELL_MS = 9_000
 SHUTDOWN_MS = 1_200
 DRAIN_RETRY_S = 5
 RESOLVE_S = 300
+REFUSALS_A_TICK = 10
 _PR_SET_PDEATHSIG = 1
 
 log = logging.getLogger("ivr.line")
@@ -71,15 +73,17 @@ class LineProcess:
         self._order = itertools.count()
         self._next_tick = time.monotonic() + TICK_MS / 1000
         self._draining = False
+        self._refusals = 0
         self._stopping: str = ""
         self.wanted_stop: str = ""
         self._stop_at = 0.0
         self._faults: set[tuple[int, str]] = set()
         self._peers = {peer.name: peer for peer in settings.peers}
-        self.endpoint = Endpoint(settings)
+        self.endpoint = Endpoint(settings, self.refused)
         self.max_legs = min(settings.max_legs, self.endpoint.max_calls)
         self._sources = Sources(settings.allow)
         self._resolver = threading.Thread(target=self._resolve, name="resolver", daemon=True)
+        self._guard = Guard(self._judge)
         self._hearing = Hearing(settings, self.emit)
         self._account = self.endpoint.account(None, self._invited, self._registered)
         self._accounts = {
@@ -145,6 +149,7 @@ class LineProcess:
         for account in (*self._accounts.values(), self._account):
             account.shutdown()
         self._accounts.clear()
+        release_ports()
         self.endpoint.close()
         self._outbox.flush()
 
@@ -189,6 +194,7 @@ class LineProcess:
                 self._try(then, leg)
         if now >= self._next_tick:
             self._next_tick = now + TICK_MS / 1000
+            self._refusals = 0
             for leg in list(self.legs.values()):
                 self._try(lambda one: one.check_rtp(TICK_MS), leg)
 
@@ -208,8 +214,8 @@ class LineProcess:
 
     # What a leg needs of its process ----------------------------------------------------------------------------
 
-    def new_media(self, leg: int) -> LegMedia:
-        media = LegMedia(leg, self.settings, self.emit)
+    def new_media(self, leg: Leg) -> LegMedia:
+        media = LegMedia(leg.leg, self.settings, self.emit, leg.peer is not None and leg.peer.inband_dtmf)
         self._hearing.add(media)
         return media
 
@@ -224,6 +230,10 @@ class LineProcess:
             self.emit(m.Failure(message, leg))
 
     def refused(self, what: str, source: str) -> None:
+        """News of something refused, at most REFUSALS_A_TICK a tick: a flood must not become ours."""
+        self._refusals += 1
+        if self._refusals > REFUSALS_A_TICK:
+            return
         log.warning("refused", extra={"what": what, "source": source})
         self.emit(m.Refused(what, source))
 
@@ -259,6 +269,13 @@ class LineProcess:
 
     # What arrives -----------------------------------------------------------------------------------------------
 
+    def _judge(self, message: str, source: str) -> int:
+        code = self._sources.judge(message, source)
+        if code > 0:
+            method = message.split(" ", 1)[0].upper()
+            self.refused("transfer" if method == "REFER" else "source", read_request(message, source).source)
+        return code
+
     def _invited(self, account: Account, call_id: int, message: str, source: str) -> None:
         self._reap()
         request = read_request(message, source, self._sources.edge)
@@ -266,11 +283,9 @@ class LineProcess:
         leg = Leg(self, account, self._new_id(), call_id, peer=peer, source=request.source)
         leg.sip_call_id = request.call_id
         self.legs[leg.leg] = leg
-        if not self._sources.admits(request.source):
-            self.refused("source", request.source)
-            self._turn_away(leg, 403)
-        elif self._stopping or self._draining:
-            self._turn_away(leg, 503, DRAIN_RETRY_S)
+        if self._stopping or self._draining:
+            leg.unheard = True
+            leg.refuse(503, retry_after_s=DRAIN_RETRY_S)
         else:
             self.emit(
                 m.Incoming(
@@ -278,11 +293,6 @@ class LineProcess:
                 )
             )
             self.after(DECIDE_MS, leg.leg, _undecided)
-
-    def _turn_away(self, leg: Leg, code: int, retry_after_s: int = 0) -> None:
-        """Refuse a call that the brain never hears of."""
-        leg.unheard = True
-        leg.refuse(code, retry_after_s=retry_after_s, cause="not_allowed")
 
     def _registered(self, peer: str, registered: bool, code: int, reason: str) -> None:
         self.emit(m.Registration(peer, registered, code, reason))

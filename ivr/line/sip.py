@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from ivr.line.messages import Cause, Peer
 
+MAX_TEXT = 256
+OPENERS = frozenset({"INVITE", "ACK", "CANCEL", "OPTIONS"})
 _NUMBER = re.compile(r"\+?\d[\d.\-]{4,}\d")
 _ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 
@@ -77,11 +79,23 @@ def read_request(message: str, source: str, edge_addresses: frozenset[str] = fro
     senders = _headers(message, ("from", "f"))
     calls = _headers(message, ("call-id", "i"))
     return Request(
-        number=user_of(first[1]) if len(first) > 1 else "",
-        caller=(user_of(senders[0]) if senders else "") or "anonymous",
-        source=address,
-        call_id=calls[0] if calls else "",
+        number=_clean(user_of(first[1])) if len(first) > 1 else "",
+        caller=_clean(user_of(senders[0]) if senders else "") or "anonymous",
+        source=_clean(address),
+        call_id=_clean(calls[0]) if calls else "",
     )
+
+
+def _clean(text: str) -> str:
+    """Text off the wire as it may go into a message: valid Unicode, printable, of bounded length."""
+    return "".join(c for c in text[:MAX_TEXT].encode("utf-8", "replace").decode() if c.isprintable())
+
+
+def opening(message: str) -> tuple[str, bool]:
+    """Method of a request, and whether it claims to belong to a dialog (RFC 3261 section 12.2.2: To has a tag)."""
+    method = message.split(" ", 1)[0].upper()
+    receivers = _headers(message, ("to", "t"))
+    return method, bool(receivers) and re.search(r";\s*tag\s*=", receivers[0], re.IGNORECASE) is not None
 
 
 @dataclass
@@ -107,6 +121,21 @@ class Sources:
         except ValueError:
             return False
         return any(address in network for network in self._networks)
+
+    def judge(self, message: str, source: str) -> int:
+        """0 to let a request pass, the status to refuse it with, -1 to drop it (an ACK has no response).
+
+        What claims to belong to a dialog passes, since a trunk may send it from another of its addresses: the dialog
+        layer knows whether it does. Out of a dialog only INVITE, ACK, CANCEL and OPTIONS are served, and only for
+        addresses that `admits`.
+        """
+        method, in_dialog = opening(message)
+        if in_dialog:
+            return 0
+        request = read_request(message, source, self.edge)
+        if method in OPENERS and self.admits(request.source):
+            return 0
+        return -1 if method == "ACK" else 403
 
     def peer_at(self, source: str) -> str:
         """Name of the peer at `source`, empty when no peer is there."""
