@@ -28,6 +28,8 @@ from ivr.speech.tts import open_voices
 from ivr.store.store import Store
 from ivr.telephony.edge import KamailioEdge
 from ivr.telephony.pool import LinePool
+from ivr.understanding.knowledge import Knowledge
+from ivr.understanding.understand import understand
 from ivr.web import server
 from ivr.web.api import create_app
 from ivr.web.status import LanguageStatus, LineStatus, Status, TrunkStatus
@@ -84,7 +86,10 @@ class App:
     async def _speech_and_lines(self, closing: _Closing) -> LinePool:
         config = self.config
         recognizers = await asyncio.to_thread(stt.build, config)
-        pool = stt.RecognizerPool(recognizers, config.recognition.threads, config.recognition.queue_limit)
+        recognition = config.recognition
+        pool = stt.RecognizerPool(
+            recognizers, recognition.threads, recognition.queue_limit, functools.partial(understand, Knowledge(()))
+        )
         closing.later(functools.partial(asyncio.to_thread, pool.close))
         voices, fallbacks = open_voices(config)
         self._languages = tuple(

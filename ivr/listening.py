@@ -142,6 +142,7 @@ class Listener:
             case SpeechResumed(silence_ms=silence_ms):
                 self._pauses.heard(silence_ms)
                 heard.pause += 1
+                heard.ear.resumed()
                 heard.silent, heard.guess = False, None
             case SpeechEnded():
                 self._heard = None

@@ -139,7 +139,7 @@ def digits(text: str, language: str) -> str:
         elif token in words:
             out.append(words[token] * repeat)
         elif token in ("double", "triple"):
-            repeat = 2 if token == "double" else 3
+            repeat = {"double": 2, "triple": 3}[token]
             continue
         elif token in _TENS:
             out.append(str(_TENS[token])[: 1 if _TENS[token] >= 20 and _next_is_unit(tokens, token, words) else None])
@@ -223,7 +223,7 @@ def _numbers(tokens: list[str]) -> list[int]:
             out.append(int(token))
             joinable = False
         elif token in ("thousand", "hundred") and out:
-            out[-1] *= 1_000 if token == "thousand" else 100
+            out[-1] *= {"thousand": 1_000, "hundred": 100}[token]
             joinable = True
         elif token in _TENS or token in units or token in _ORDINALS:
             value = _TENS.get(token) or _ORDINALS.get(token) or units.get(token, 0)
@@ -333,8 +333,10 @@ _UNFINISHED_EN = frozenset(
         "er",
     ]
 )
-_UNFINISHED_ZH = ("的", "在", "和", "跟", "把", "给", "我", "我想", "我要", "请问", "是", "想", "要", "从", "离", "到",
-                  "那个", "这个", "因为", "所以", "但是", "还有", "如果", "帮我", "查询", "办理", "你们", "嗯", "呃")  # fmt: skip
+_UNFINISHED_ZH = (
+    "的", "在", "和", "跟", "把", "给", "我", "我想", "我要", "请问", "是", "想", "要", "从", "离", "到", "那个",
+    "这个", "因为", "所以", "但是", "还有", "如果", "帮我", "查询", "办理", "你们", "嗯", "呃",
+)  # fmt: skip
 _QUESTION_ENDS_EN = ("what time is it", "where is it", "how much is it", "where are you", "how are you", "yes i am",
                      "what can you do", "what can i do", "who are you", "what is that")  # fmt: skip
 

@@ -2,9 +2,8 @@
 
 Every entry has, per language, ways to ask and one spoken answer; an entry may carry an intent instead of an answer,
 so that "a person please" is found by the same means. Text is compared by words and character trigrams in English, by
-pinyin syllables in Mandarin, weighted by rarity (tf-idf): half the cosine to the nearest way of asking, half how much of what was said the entry
-knows at all. Pure and immutable once built; any thread may
-search.
+pinyin syllables in Mandarin, weighted by rarity (tf-idf): half the cosine to the nearest way of asking, half how much
+of what was said the entry knows at all. Pure and immutable once built; any thread may search.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ivr.understanding.expected import pinyin, plain
 
@@ -63,7 +63,7 @@ def features(text: str, language: str) -> Counter[str]:
         syllables = pinyin(text)
         for syllable in syllables:
             terms[syllable] += 0.1 if syllable in _STOP_ZH else 0.6
-        for pair in zip(syllables, syllables[1:], strict=False):
+        for pair in pairwise(syllables):
             terms[" ".join(pair)] += 0.2 if pair[0] in _STOP_ZH and pair[1] in _STOP_ZH else 1.0
         return terms
     words = plain(text).replace("'s", "").split()
@@ -73,7 +73,7 @@ def features(text: str, language: str) -> Counter[str]:
         if weight == 1.0:
             for trigram in _trigrams(word):
                 terms[trigram] += 0.35
-    for pair in zip(words, words[1:], strict=False):
+    for pair in pairwise(words):
         if pair[0] not in _STOP_EN and pair[1] not in _STOP_EN:
             terms[f"{_stem(pair[0])} {_stem(pair[1])}"] += 0.5
     return terms
@@ -120,8 +120,8 @@ class Knowledge:
         """The entry asked for by the best of `texts` (readings of one utterance, best first), None below BAR."""
         best: dict[str, tuple[float, Entry]] = {}
         for rank, text in enumerate(texts[:5]):
-            for score, entry in self._search(text, language):
-                score *= 1 - 0.03 * rank
+            for raw, entry in self._search(text, language):
+                score = raw * (1 - 0.03 * rank)
                 if entry.id not in best or best[entry.id][0] < score:
                     best[entry.id] = (score, entry)
         ranked = sorted(best.values(), key=lambda b: -b[0])[:2]
