@@ -6,22 +6,26 @@ Knows nothing of what the values are used for.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
 import re
-import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
-from ivr.errors import InvalidInput, Problem
+from ivr.errors import InvalidInput
+from ivr.toml_file import TomlFile
+from ivr.toml_places import Place
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=3_600_000)]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=86_400)]
 Language = Annotated[str, msgspec.Meta(pattern="^[a-z]{2}$")]
+
+RTP_PORTS = 100
+"""UDP ports of RTP that each line process takes from `sip.rtp_port` on."""
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -237,9 +241,7 @@ class Paths(_Section, frozen=True):
     """Folder of recorded prompts, one folder a language."""
 
 
-class Config(_Section, frozen=True):
-    """The whole of config.toml."""
-
+class _File(_Section, frozen=True):
     sip: Sip = Sip()
     lines: Lines = Lines()
     number: tuple[Number, ...] = ()
@@ -253,6 +255,11 @@ class Config(_Section, frozen=True):
     http: Http = Http()
     log: Log = Log()
     paths: Paths = Paths()
+
+
+class Config(_File, frozen=True):
+    """The whole of config.toml, and in `root` the folder it stands in."""
+
     root: str = "."
 
     def path(self, relative: str) -> Path:
@@ -274,34 +281,12 @@ def load(path: str | Path) -> Config:
     Raises InvalidInput with every problem found: file, line, key, what is wrong and the mend.
     """
     path = Path(path)
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        raise InvalidInput(Problem(str(path), "no such file", mend="give the path with --config")) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(Problem(str(path), f"cannot be read: {error}", mend="save it as UTF-8 text")) from None
-    try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        place = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
-        line, column = (int(place[1]), int(place[2])) if place else (text.count("\n") + 1, 0)
-        raise InvalidInput(Problem(str(path), f"not valid TOML: {str(error).split(' (at')[0]}", line, column)) from None
-    if "root" in tree:
-        raise InvalidInput(Problem(str(path), "unknown key", _line_of(text, ("root",)), field="root", mend="remove it"))
-    problems = list(_unknown_keys(Config, tree, (), text, str(path)))
+    file = TomlFile(path, _File, missing="give the path with --config")
+    sections = {name: getattr(file.value, name) for name in file.value.__struct_fields__}
+    config = Config(**sections, root=str(path.resolve().parent))
+    problems = [file.problem(*fault) for fault in _faults(config)]
     if problems:
-        raise InvalidInput(*problems)
-    try:
-        config = msgspec.convert({**tree, "root": str(path.resolve().parent)}, Config)
-    except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at `$")
-        keys = tuple(re.findall(r"[^.\[\]`]+", where))
-        raise InvalidInput(
-            Problem(str(path), message, _line_of(text, keys), field=".".join(keys).replace("...", "*"))
-        ) from None
-    problems = list(_check(config, text, str(path)))
-    if problems:
-        raise InvalidInput(*problems)
+        raise InvalidInput(*sorted(problems, key=lambda p: p.line))
     return config
 
 
@@ -310,106 +295,53 @@ def secret(name: str) -> str:
     return os.environ.get(name, "") if name else ""
 
 
-def _struct_of(annotation: object) -> type[msgspec.Struct] | None:
-    """The section type inside `X`, `tuple[X, ...]` or `dict[str, X]`, None for plain values."""
-    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-        return annotation
-    for part in getattr(annotation, "__args__", ()):
-        if (found := _struct_of(part)) is not None:
-            return found
-    return None
-
-
-def _unknown_keys(section: type[msgspec.Struct], tree: dict, at: tuple[str, ...], text: str, file: str):
-    fields = {f.name: f.type for f in msgspec.structs.fields(section) if f.name != "root"}
-    for key, value in tree.items():
-        if key not in fields:
-            close = difflib.get_close_matches(key, fields, 1)
-            mend = f"did you mean `{close[0]}`?" if close else "known here: " + ", ".join(sorted(fields))
-            yield Problem(file, "unknown key", _line_of(text, (*at, key)), field=".".join((*at, key)), mend=mend)
-            continue
-        inner = _struct_of(fields[key])
-        if inner is None:
-            continue
-        if isinstance(value, list):
-            for index, item in enumerate(value):
-                if isinstance(item, dict):
-                    yield from _unknown_keys(inner, item, (*at, key, str(index)), text, file)
-        elif isinstance(value, dict) and str(fields[key]).startswith("dict"):
-            for name, item in value.items():
-                if isinstance(item, dict):
-                    yield from _unknown_keys(inner, item, (*at, key, name), text, file)
-        elif isinstance(value, dict):
-            yield from _unknown_keys(inner, value, (*at, key), text, file)
-
-
-def _line_of(text: str, keys: tuple[str, ...]) -> int:
-    """Line of the last of `keys` (`number.1.plan`: the second [[number]]), 0 when it cannot be found."""
-    names = [k for k in keys if not k.isdigit()]
-    indexes = [int(k) for k in keys if k.isdigit()]
-    seen, inside, header_line = -1, len(names) == 1, 0
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
-        if header:
-            name = header[1].replace(" ", "").replace('"', "").split(".")
-            if name == names[: len(name)] or name == names:
-                seen += 1
-                inside = not indexes or seen == indexes[0]
-                header_line = number if inside else header_line
-                if inside and name == names:
-                    return number
-            else:
-                inside = False
-        elif inside and re.match(rf"\s*\"?{re.escape(names[-1])}\"?\s*[.=]", line):
-            return number
-    return header_line
-
-
-def _check(config: Config, text: str, file: str):
-    """What types alone cannot say."""
-    for network in config.sip.allow:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError:
-            yield Problem(
-                file, f"`{network}` is not a network", _line_of(text, ("sip", "allow")), field="sip.allow",
-                mend="write it like 192.0.2.0/24",
-            )  # fmt: skip
+def _faults(config: Config) -> Iterator[tuple[Place, str, str]]:
+    """What types alone cannot say: (place, what is wrong, what to do)."""
+    for index, network in enumerate(config.sip.allow):
+        if not _fits(ipaddress.ip_network, network):
+            yield ("sip", "allow", index), f"`{network}` is not a network", "write it like 192.0.2.0/24"
+    if config.sip.public_address and not _fits(ipaddress.ip_address, config.sip.public_address):
+        yield ("sip", "public_address"), f"`{config.sip.public_address}` is not an IP address", "like 192.0.2.7"
     if not config.sip.codecs:
-        yield Problem(
-            file, "no codec", _line_of(text, ("sip", "codecs")), field="sip.codecs", mend="list PCMU at least"
-        )
+        yield ("sip", "codecs"), "no codec", "list PCMU at least"
+    if config.sip.rtp_port + RTP_PORTS * config.lines.processes > 65_536:
+        yield ("sip", "rtp_port"), f"{RTP_PORTS} ports for each line process do not fit above it", "choose a lower one"
     if not config.number:
-        yield Problem(
-            file, "no number is served", field="number", mend='add [[number]] with pattern = "400" and a plan'
-        )
+        yield ("number",), "no number is served", 'add [[number]] with pattern = "400" and a plan'
     for index, number in enumerate(config.number):
         if not re.fullmatch(r"[0-9+*#xA-Za-z_-]+\.?|\.", number.pattern):
-            yield Problem(
-                file, f"`{number.pattern}` is no number pattern", _line_of(text, ("number", str(index), "pattern")),
-                field=f"number.{index}.pattern", mend="digits, x for any digit, a . at the end for the rest",
-            )  # fmt: skip
-    names = [t.name for t in config.trunk]
+            mend = "digits, x for any digit, a . at the end for the rest"
+            yield ("number", index, "pattern"), f"`{number.pattern}` is no number pattern", mend
+    yield from _twice("number", "pattern", config.number)
+    yield from _twice("trunk", "name", config.trunk)
+    yield from _twice("agent", "name", config.agent)
     for index, trunk in enumerate(config.trunk):
-        if trunk.name in names[:index]:
-            yield Problem(
-                file, f"a second trunk named `{trunk.name}`", _line_of(text, ("trunk", str(index), "name")),
-                field=f"trunk.{index}.name", mend="give it another name",
-            )  # fmt: skip
-        if trunk.password_env and not secret(trunk.password_env):
-            yield Problem(
-                file, f"the environment has no {trunk.password_env}",
-                _line_of(text, ("trunk", str(index), "password_env")), field=f"trunk.{index}.password_env",
-                mend=f"export {trunk.password_env}=...",
-            )  # fmt: skip
-        for prefix in trunk.prefixes:
-            if not re.fullmatch(r"\+?[0-9]+", prefix):
-                yield Problem(
-                    file, f"`{prefix}` is no prefix", _line_of(text, ("trunk", str(index), "prefixes")),
-                    field=f"trunk.{index}.prefixes", mend='digits, like "+49" or "0049"',
-                )  # fmt: skip
+        yield from _trunk_faults(index, trunk)
     if not config.hearing.complete_ms <= config.hearing.wait_ms <= config.hearing.partial_ms:
-        yield Problem(
-            file, "the waits are out of order", _line_of(text, ("hearing", "wait_ms")), field="hearing.wait_ms",
-            mend="complete_ms <= wait_ms <= partial_ms",
-        )  # fmt: skip
+        yield ("hearing", "wait_ms"), "the waits are out of order", "complete_ms <= wait_ms <= partial_ms"
+
+
+def _trunk_faults(index: int, trunk: Trunk) -> Iterator[tuple[Place, str, str]]:
+    if trunk.register and not trunk.username:
+        yield ("trunk", index, "register"), "registering needs a user", "add username and password_env"
+    if trunk.password_env and not secret(trunk.password_env):
+        mend = f"export {trunk.password_env}=..."
+        yield ("trunk", index, "password_env"), f"the environment has no {trunk.password_env}", mend
+    for position, prefix in enumerate(trunk.prefixes):
+        if not re.fullmatch(r"\+?[0-9]+", prefix):
+            yield ("trunk", index, "prefixes", position), f"`{prefix}` is no prefix", 'digits, like "+49" or "0049"'
+
+
+def _twice(table: str, key: str, items: tuple[msgspec.Struct, ...]) -> Iterator[tuple[Place, str, str]]:
+    values = [getattr(item, key) for item in items]
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            yield (table, index, key), f"a second {table} with {key} `{value}`", "give it another one"
+
+
+def _fits(kind: Callable[[str], object], text: str) -> bool:
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True
