@@ -1,0 +1,153 @@
+"""Vosk: a streaming recogniser with partial results and a grammar of its own for every expectation.
+
+Decodes while the caller talks, so that the final word costs next to nothing. Yes or no, digits and choices run with a
+grammar of their phrases and `[unk]`, which makes "none of these" a result. Runs on recogniser threads; knows nothing
+of calls, threads or queues.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from pathlib import Path
+
+import structlog
+import vosk
+
+from ivr.errors import SpeechFailed, Unavailable
+from ivr.speech import lexicon, pcm
+from ivr.turn import Alternative, Expectation, Hypothesis
+
+_log = structlog.get_logger(__name__)
+
+_UNKNOWN = "[unk]"
+_ALTERNATIVES = 3
+_LEAST_CONFIDENCE = 0.5
+_LEAST_SPEECH_DBFS = -60.0
+
+
+class VoskRecognizer:
+    """A loaded model of one language. Raises Unavailable when it is missing or broken."""
+
+    streaming = True
+
+    def __init__(self, folder: str | Path, language: str) -> None:
+        folder = Path(folder)
+        if not (folder / "am" / "final.mdl").is_file():
+            raise Unavailable(f"speech model {folder.name} is missing in {folder}: ivr models pull {folder.name}")
+        vosk.SetLogLevel(-1)
+        try:
+            self._model = vosk.Model(str(folder))
+        except Exception as error:
+            raise Unavailable(f"speech model {folder.name} cannot be loaded: {error}: ivr models verify") from error
+        self.name = folder.name
+        self.languages = (language,)
+        self._warned: set[str] = set()
+        self._lock = threading.Lock()
+
+    def stream(self, expectation: Expectation) -> _VoskStream:
+        return _VoskStream(self.name, self._model, expectation, self._grammar(expectation))
+
+    def close(self) -> None:
+        self._model = None
+
+    def _grammar(self, expectation: Expectation) -> tuple[str, ...]:
+        """The phrases to listen for, empty for free speech. Words the model does not know are warned of once."""
+        language = self.languages[0]
+        if expectation.kind == "yes_no":
+            phrases = [p for kind in lexicon.YES_NO.get(language, {}).values() for p in kind]
+        elif expectation.kind == "digits":
+            phrases = list(lexicon.DIGITS.get(language, {}))
+        elif expectation.kind == "choice":
+            phrases = list(expectation.phrases)
+        else:
+            return ()
+        spaced = [" ".join(p) if language == "zh" else p.lower() for p in phrases]
+        known = [p for p in spaced if self._knows(p)]
+        if not known and phrases:
+            return ()
+        return (*known, _UNKNOWN)
+
+    def _knows(self, phrase: str) -> bool:
+        missing = [w for w in phrase.split() if self._model.vosk_model_find_word(w) < 0]
+        with self._lock:
+            new = [w for w in missing if w not in self._warned]
+            self._warned.update(new)
+        if new:
+            _log.warning("recognition.word_unknown", engine=self.name, words=new)
+        return not missing
+
+
+class _VoskStream:
+    """One utterance. Results that Vosk closes by itself at inner pauses are strung together."""
+
+    def __init__(self, engine: str, model: vosk.Model, expectation: Expectation, grammar: tuple[str, ...]) -> None:
+        self._engine = engine
+        self._expectation = expectation
+        self._grammar = grammar
+        try:
+            args = (json.dumps(list(grammar), ensure_ascii=False),) if grammar else ()
+            self._recognizer = vosk.KaldiRecognizer(model, pcm.RATE_HZ, *args)
+        except Exception as error:
+            raise SpeechFailed(f"{engine}: {error}") from error
+        self._recognizer.SetWords(True)
+        self._recognizer.SetPartialWords(True)
+        self._closed: list[dict] = []
+        self._bytes = 0
+        self._decode_s = 0.0
+        self._loudest_dbfs = -120.0
+        self._last: Hypothesis | None = None
+        self._finished = False
+
+    def accept(self, pcm_: bytes) -> None:
+        if not pcm_ or self._finished:
+            return
+        self._last = None
+        self._bytes += len(pcm_)
+        self._loudest_dbfs = max(self._loudest_dbfs, pcm.rms_dbfs(pcm_))
+        began = time.monotonic()
+        if self._recognizer.AcceptWaveform(pcm_):
+            self._closed.append(json.loads(self._recognizer.Result()))
+        self._decode_s += time.monotonic() - began
+
+    def hypothesis(self) -> Hypothesis:
+        if self._last is None:
+            partial = json.loads(self._recognizer.PartialResult())
+            words = partial.get("partial_result", [])
+            self._last = self._read([*self._closed, {"result": words, "text": partial.get("partial", "")}])
+        return self._last
+
+    def finish(self) -> Hypothesis:
+        if not self._finished:
+            began = time.monotonic()
+            final = json.loads(self._recognizer.FinalResult())
+            self._decode_s += time.monotonic() - began
+            self._finished = True
+            self._last = self._read([*self._closed, final])
+        return self._last
+
+    def _read(self, results: list[dict]) -> Hypothesis:
+        text = " ".join(t for r in results if (t := r.get("text", "")))
+        words = [w for r in results for w in r.get("result", [])]
+        known = [w for w in words if w["word"] != _UNKNOWN]
+        confidence = math.fsum(w["conf"] for w in known) / len(known) if known else 0.0
+        spoken = " ".join(w for w in text.split() if w != _UNKNOWN)
+        if self._expectation.language == "zh":
+            spoken = spoken.replace(" ", "")
+        answer, rejected = spoken, ""
+        if not text or self._loudest_dbfs < _LEAST_SPEECH_DBFS:
+            answer, rejected = "", "no_speech"
+        elif self._grammar:
+            answer = lexicon.canonical(spoken, self._expectation) if len(known) * 2 >= len(words) else ""
+            if not answer or confidence < _LEAST_CONFIDENCE:
+                answer, rejected = "", "none_of_these"
+        return Hypothesis(
+            answer,
+            confidence=round(confidence, 3) if answer else 0.0,
+            rejected=rejected,
+            engine=self._engine,
+            decode_ms=round(self._decode_s * 1_000),
+            audio_ms=self._bytes // (pcm.RATE_HZ * pcm.BYTES_PER_SAMPLE // 1_000),
+        )
