@@ -118,7 +118,8 @@ class LinePool:
         self._partners: dict[str, Leg] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._draining = False
-        self._lines = [
+        self._all_up = asyncio.Event()
+        self.lines = [
             Line(
                 index,
                 line_settings(config, index, self._runtime, dict(apology or {}), fallback_uri, self._policy.agents),
@@ -132,14 +133,14 @@ class LinePool:
 
     async def start(self) -> None:
         """Start every line, wait until all are ready. Raises Unavailable, with nothing left running."""
-        if len(self._lines) > 1 and self._edge is None:
+        if len(self.lines) > 1 and self._edge is None:
             raise Unavailable("several line processes need the edge proxy in front of them")
         try:
             await self._wait_for_ports()
-            for line in self._lines:
+            for line in self.lines:
                 line.start()
             async with asyncio.timeout(START_WITHIN_S):
-                await asyncio.gather(*(line.wait_ready() for line in self._lines))
+                await asyncio.gather(*(line.wait_ready() for line in self.lines))
             if self._edge is not None:
                 await self._edge.start()
         except TimeoutError:
@@ -151,17 +152,21 @@ class LinePool:
 
     async def _wait_for_ports(self) -> None:
         """A line that lost its brain speaks an apology and keeps its port for up to ten seconds."""
-        places = {(line.settings.sip_host, line.settings.sip_port, line.settings.tcp) for line in self._lines}
+        places = {(line.settings.sip_host, line.settings.sip_port, line.settings.tcp) for line in self.lines}
         if self._edge is not None:
             places.add((self._config.sip.host, self._config.sip.port, self._config.sip.tcp))
         await asyncio.gather(*(wait_free(host, port, tcp) for host, port, tcp in sorted(places) if port))
+
+    async def wait_lines_up(self) -> None:
+        """Wait until every line process takes calls."""
+        await self._all_up.wait()
 
     async def drain(self, timeout_s: float | None = None) -> bool:
         """Refuse new calls and wait until there are none; False when some were left after `timeout_s`."""
         if not self._draining:
             self._draining = True
             log.info("draining", legs=len(self.legs))
-            for line in self._lines:
+            for line in self.lines:
                 line.send(Drain())
         try:
             async with asyncio.timeout(timeout_s):
@@ -176,7 +181,7 @@ class LinePool:
         self._draining = True
         for timer in self._timers.values():
             timer.cancel()
-        await asyncio.gather(*(line.close() for line in self._lines))
+        await asyncio.gather(*(line.close() for line in self.lines))
         for session in list(self._sessions):
             session.cancel()
         await asyncio.gather(*self._sessions, return_exceptions=True)
@@ -187,19 +192,19 @@ class LinePool:
     @property
     def legs(self) -> list[Leg]:
         """Every leg that is not over."""
-        return [leg for line in self._lines for leg in line.legs.values()]
+        return [leg for line in self.lines for leg in line.legs.values()]
 
     def status(self) -> PoolStatus:
         edge = self._edge.status() if self._edge is not None else None
         wanted = {trunk.name for trunk in self._config.trunk if trunk.register}
-        said = edge.registrations if edge is not None else self._lines[0].registrations
+        said = edge.registrations if edge is not None else self.lines[0].registrations
         registrations = {name: said.get(name, False) for name in sorted(wanted)}
         return PoolStatus(
-            lines=len(self._lines),
-            lines_up=sum(line.ready for line in self._lines),
-            legs_used=sum(line.used for line in self._lines),
-            legs_total=sum(line.capacity for line in self._lines),
-            restarts=sum(line.restarts for line in self._lines) + (edge.restarts if edge is not None else 0),
+            lines=len(self.lines),
+            lines_up=sum(line.ready for line in self.lines),
+            legs_used=sum(line.used for line in self.lines),
+            legs_total=sum(line.capacity for line in self.lines),
+            restarts=sum(line.restarts for line in self.lines) + (edge.restarts if edge is not None else 0),
             registrations=registrations,
             trunks_lost=tuple(name for name, up in registrations.items() if not up),
             draining=self._draining,
@@ -236,12 +241,16 @@ class LinePool:
             leg.hangup()
 
     def _free(self) -> int:
-        return sum(line.capacity - line.used for line in self._lines)
+        return sum(line.capacity - line.used for line in self.lines)
 
     # What lines tell -----------------------------------------------------------------------------------------------
 
     def line_up(self, line: Line, up: bool) -> None:
         """A line became ready or was lost."""
+        if all(each.ready for each in self.lines):
+            self._all_up.set()
+        else:
+            self._all_up.clear()
         if up and self._draining:
             line.send(Drain())
         if self._edge is not None:
@@ -302,7 +311,7 @@ class LinePool:
     def _line_for(self, near: Leg | None, reserved: bool) -> Line | None:
         if self._free() <= (0 if reserved else self._config.lines.reserve_legs):
             return None
-        free = [line for line in self._lines if line.ready and line.used < line.capacity]
+        free = [line for line in self.lines if line.ready and line.used < line.capacity]
         beside = [line for line in free if near is not None and line.holds(near)]
         return min(beside or free, key=lambda line: line.used, default=None)
 
@@ -354,4 +363,4 @@ class LinePool:
             other.bridging(Unbridge(other.number))
 
     def _line_of(self, leg: Leg) -> Line | None:
-        return next((line for line in self._lines if line.holds(leg)), None)
+        return next((line for line in self.lines if line.holds(leg)), None)

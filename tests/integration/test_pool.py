@@ -1,0 +1,272 @@
+"""The contract between brain and line, the same cases on fake lines and on real processes over loopback SIP.
+
+Pool A dials pool B. Nothing here waits by the clock: every step waits for the event that ends it.
+"""
+
+import asyncio
+import shutil
+import signal
+import subprocess
+import wave
+from contextlib import asynccontextmanager
+from os import kill
+
+import pytest
+
+from ivr.config import Config, Lines, Number, Sip, Trunk
+from ivr.line.fake import FakeWorld
+from ivr.line.messages import (
+    Audio,
+    Dtmf,
+    LegEnded,
+    PlayoutEnded,
+    PlayoutStarted,
+    Segment,
+    SpeechEnded,
+    SpeechStarted,
+)
+from ivr.telephony.leg import DialOutcome, Leg
+from ivr.telephony.pool import LinePool
+
+A_PORT, B_PORT = 25_000, 25_020
+SAID = "Good morning. I would like to know the balance of my account, please."
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory) -> str:
+    """A spoken sentence as a prompt file: 16 kHz mono 16 bit."""
+    raw = tmp_path_factory.mktemp("speech") / "raw.wav"
+    subprocess.run(["espeak-ng", "-v", "en", "-w", str(raw), SAID], check=True)
+    path = raw.with_name("prompt.wav")
+    assert shutil.which("sox"), "the package sox is missing"
+    subprocess.run(["sox", str(raw), "-r", "16000", "-c", "1", "-b", "16", str(path)], check=True)
+    return str(path)
+
+
+def config(port: int, rtp: int, **lines) -> Config:
+    return Config(
+        sip=Sip(port=port, rtp_port=rtp),
+        lines=Lines(**{"processes": 1, "reserve_legs": 0} | lines),
+        number=(Number(pattern="4xx", plan="main"), Number(pattern="401", plan="main", language="zh")),
+        trunk=(Trunk(name="b", host="127.0.0.1", port=B_PORT, from_user="100", prefixes=("4", "5")),),
+    )
+
+
+class Pools:
+    """A, who dials, and B, who is rung; B's legs come out of `rung` and live until the test ends."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.world = FakeWorld()
+        self.rung: asyncio.Queue[Leg] = asyncio.Queue()
+        self.refuse = 0
+        self.answer_at_once = True
+        self.a: LinePool
+        self.b: LinePool
+
+    async def start(self, **lines) -> None:
+        launch = self.world.launch if self.kind == "fake" else None
+        self.a = LinePool(config(A_PORT, 25_100), self._nobody, launch=launch)
+        self.b = LinePool(config(B_PORT, 25_300, **lines), self._take, launch=launch)
+        await asyncio.gather(self.a.start(), self.b.start())
+
+    async def close(self) -> None:
+        await asyncio.gather(self.a.close(), self.b.close())
+        await self.world.close()
+
+    async def _nobody(self, leg: Leg) -> None:
+        leg.reject(480)
+
+    async def _take(self, leg: Leg) -> None:
+        self.rung.put_nowait(leg)
+        if self.refuse:
+            leg.reject(self.refuse)
+        elif self.answer_at_once:
+            leg.answer()
+        await leg.wait_ended()
+
+    async def call(self, number: str = "400") -> tuple[Leg, Leg]:
+        """An answered call: A's leg and B's."""
+        leg = await self.a.dial(number)
+        assert isinstance(leg, Leg), leg
+        return leg, await self.rung.get()
+
+
+@pytest.fixture(params=["fake", "real"])
+def pools(request):
+    @asynccontextmanager
+    async def run(**lines):
+        pair = Pools(request.param)
+        try:
+            await pair.start(**lines)
+            async with asyncio.timeout(30):
+                yield pair
+        finally:
+            await pair.close()
+
+    return run
+
+
+async def until(leg: Leg, kind: type, seen: list | None = None):
+    """The next event of that kind; everything passed over goes to `seen`."""
+    async for event in leg.events:
+        if isinstance(event, kind):
+            return event
+        if seen is not None:
+            seen.append(event)
+    raise AssertionError(f"the leg ended without {kind.__name__}: {leg.ended}")
+
+
+async def test_a_call_is_answered_and_hung_up_by_the_caller(pools):
+    async with pools() as p:
+        ours, theirs = await p.call("401")
+        assert (theirs.info.number, theirs.info.caller, theirs.info.plan, theirs.info.language) == (
+            "401", "100", "main", "zh",
+        )  # fmt: skip
+        assert theirs.info.source == "127.0.0.1"
+        assert ours.info.sip_call_id == theirs.info.sip_call_id != ""
+        ours.hangup()
+        ended = await theirs.wait_ended()
+        assert (ended.cause, ended.by) == ("hangup", "them")
+        assert (await ours.wait_ended()).by == "us"
+        assert p.a.status().legs_used == p.b.status().legs_used == 0
+
+
+async def test_the_rung_side_hangs_up(pools):
+    async with pools() as p:
+        ours, theirs = await p.call()
+        theirs.hangup()
+        ended = await ours.wait_ended()
+        assert (ended.cause, ended.by) == ("hangup", "them")
+
+
+@pytest.mark.parametrize(("code", "cause"), [(486, "busy"), (603, "rejected"), (480, "no_answer")])
+async def test_a_refusal_is_a_value(pools, code, cause):
+    async with pools() as p:
+        p.refuse = code
+        outcome = await p.a.dial("400")
+        assert isinstance(outcome, DialOutcome)
+        assert (outcome.cause, outcome.code) == (cause, code)
+
+
+async def test_a_number_nobody_serves_is_404(pools):
+    async with pools() as p:
+        outcome = await p.a.dial("590")
+        assert isinstance(outcome, DialOutcome)
+        assert (outcome.cause, outcome.code) == ("unreachable", 404)
+
+
+async def test_giving_up_while_it_rings_cancels(pools):
+    async with pools() as p:
+        p.answer_at_once = False
+        dialling = asyncio.create_task(p.a.dial("400"))
+        theirs = await p.rung.get()
+        theirs.ring()
+        dialling.cancel()
+        ended = await theirs.wait_ended()
+        assert (ended.cause, ended.by) == ("cancelled", "them")
+
+
+async def test_nobody_answers_in_time(pools):
+    async with pools() as p:
+        p.answer_at_once = False
+        outcome = await p.a.dial("400", timeout_ms=300)
+        assert isinstance(outcome, DialOutcome)
+        assert outcome.cause == "no_answer"
+        await (await p.rung.get()).wait_ended()
+
+
+async def test_keys_arrive_in_order(pools):
+    async with pools() as p:
+        ours, theirs = await p.call()
+        ours.send_dtmf("12#")
+        assert [(await until(theirs, Dtmf)).digit for _ in "12#"] == ["1", "2", "#"]
+
+
+async def test_a_prompt_is_heard_as_one_utterance_with_its_audio(pools, speech):
+    async with pools() as p:
+        ours, theirs = await p.call()
+        turn = theirs.listen(no_input_ms=0, wait_ms=900)
+        playout = ours.play([Segment(speech)])
+        started = await until(ours, PlayoutStarted)
+        assert started.playout == playout
+        spoke = await until(theirs, SpeechStarted)
+        assert spoke.turn == turn
+        seen: list = []
+        ended = await until(theirs, SpeechEnded, seen)
+        with wave.open(speech, "rb") as file:
+            prompt_ms = file.getnframes() * 1000 // file.getframerate()
+        audio_ms = sum(len(e.pcm) for e in seen if isinstance(e, Audio)) // 32
+        assert ended.reason == "endpoint"
+        assert prompt_ms - 400 <= ended.end_ms - ended.start_ms <= prompt_ms + 100
+        assert audio_ms >= ended.end_ms - ended.start_ms
+        over = await until(ours, PlayoutEnded)
+        assert (over.reason, abs(over.heard_ms - prompt_ms) <= 20) == ("finished", True)
+
+
+async def test_full_is_refused_before_answering(pools):
+    async with pools(reserve_legs=2) as p:
+        calls = [await p.call() for _ in range(2)]
+        outcome = await p.a.dial("400")
+        assert isinstance(outcome, DialOutcome)
+        assert (outcome.cause, outcome.code) == ("busy", 486)
+        assert p.b.status().legs_used == len(calls)
+
+
+async def test_two_callers_bridged_in_one_process_hear_each_other(pools, speech):
+    async with pools() as p:
+        (first, b1), (second, b2) = await p.call(), await p.call()
+        assert await p.b.bridge(b1, b2)
+        second.listen(no_input_ms=0)
+        first.play([Segment(speech)])
+        await until(second, SpeechStarted)
+        await p.b.unbridge(b1)
+
+
+async def test_a_strangers_transfer_is_refused_and_nothing_dialled(pools):
+    async with pools() as p:
+        ours, theirs = await p.call()
+        assert await ours.refer("sip:401@127.0.0.1:25020") == "rejected"
+        assert theirs.ended is None
+        assert p.rung.empty()
+
+
+async def test_what_may_not_be_dialled_is_not_referred_to(pools):
+    async with pools() as p:
+        ours, _theirs = await p.call()
+        assert await ours.refer("112") == "rejected"
+        assert await ours.refer("sip:mallory@198.51.100.7") == "rejected"
+
+
+async def test_drain_refuses_new_calls_and_waits_for_the_old(pools):
+    async with pools() as p:
+        ours, _theirs = await p.call()
+        draining = asyncio.create_task(p.b.drain())
+        await asyncio.sleep(0)
+        outcome = await p.a.dial("400")
+        assert isinstance(outcome, DialOutcome)
+        assert outcome.code == 503
+        assert not draining.done()
+        ours.hangup()
+        assert await draining
+
+
+async def test_a_killed_line_ends_its_legs_and_comes_back(pools):
+    async with pools() as p:
+        _ours, theirs = await p.call()
+        if p.kind == "fake":
+            p.world.lines[-1].kill()
+        else:
+            kill(p.b.lines[0].pid, signal.SIGKILL)
+        assert (await until(theirs, LegEnded)).cause == "line_lost"
+        await p.b.wait_lines_up()
+        assert p.b.status().restarts == 1
+        await p.call()
+
+
+async def test_closing_ends_every_call(pools):
+    async with pools() as p:
+        ours, theirs = await p.call()
+        await p.b.close()
+        assert (await theirs.wait_ended()).cause == "shutdown"
+        assert (await ours.wait_ended()).by == "them"
