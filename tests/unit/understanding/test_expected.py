@@ -1,0 +1,155 @@
+"""Expected answers are read from words, in English, Mandarin and Korean."""
+
+import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ivr.understanding import expected
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "value"),
+    [
+        ("Yes.", "en", "yes"),
+        ("yeah that's right", "en", "yes"),
+        ("Yep", "en", "yes"),
+        ("correct", "en", "yes"),
+        ("sure", "en", "yes"),
+        ("No, it wasn't me.", "en", "no"),
+        ("nope", "en", "no"),
+        ("that is not correct", "en", "no"),
+        ("not true", "en", "no"),
+        ("I did not", "en", "no"),
+        ("I think so", "en", "unsure"),
+        ("I'm not sure", "en", "unsure"),
+        ("I don't remember", "en", "unsure"),
+        ("maybe yes", "en", "unsure"),
+        ("the weather", "en", ""),
+        ("对", "zh", "yes"),
+        ("没错", "zh", "yes"),
+        ("嗯，好的", "zh", "yes"),
+        ("确实是我", "zh", "yes"),
+        ("不", "zh", "no"),
+        ("不是我做的", "zh", "no"),
+        ("没有这回事", "zh", "no"),
+        ("从来没有", "zh", "no"),
+        ("不知道", "zh", "unsure"),
+        ("可能是", "zh", "unsure"),
+        ("天气", "zh", ""),
+        ("네", "ko", "yes"),
+        ("아니요", "ko", "no"),
+        ("잘 모르겠어요", "ko", "unsure"),
+    ],
+)
+def test_yes_no_and_unsure(text, language, value):
+    """A clear yes is yes, a clear no is no, doubt is unsure and the rest is nothing."""
+    assert expected.yes_no(text, language) == value
+
+
+@pytest.mark.parametrize("text", ["美有", "不适", "不事", "没由", "布是"])
+def test_a_misheard_mandarin_no_is_never_yes(text):
+    """Homophones of 没有 and 不是 are a no."""
+    assert expected.yes_no(text, "zh") != "yes"
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "value"),
+    [
+        ("eight six two zero", "en", "8620"),
+        ("8620", "en", "8620"),
+        ("8, 6, 2, 0.", "en", "8620"),
+        ("double five one oh", "en", "5510"),
+        ("triple seven two", "en", "7772"),
+        ("twenty one thirty five", "en", "2135"),
+        ("it's nine fifteen", "en", "915"),
+        ("hello there", "en", ""),
+        ("八六二零", "zh", "8620"),
+        ("巴六二零", "zh", "8620"),
+        ("尾号是幺二三四", "zh", "1234"),
+        ("8620", "zh", "8620"),
+        ("今天天气", "zh", ""),
+        ("일이삼사", "ko", "1234"),
+    ],
+)
+def test_digits(text, language, value):
+    """Words, figures and homophones give the same digits."""
+    assert expected.digits(text, language) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "value"),
+    [
+        ("March 12th, 1985", "en", "1985-03-12"),
+        ("the twelfth of march nineteen eighty five", "en", "1985-03-12"),
+        ("june first two thousand one", "en", "2001-06-01"),
+        ("march twenty first twenty twenty six", "en", "2026-03-21"),
+        ("february thirtieth 1999", "en", ""),
+        ("next week", "en", ""),
+        ("一九八五年三月十二号", "zh", "1985-03-12"),
+        ("八八年六月六号", "zh", "1988-06-06"),
+        ("二零零一年七月二十三日", "zh", "2001-07-23"),
+        ("1990年10月1日", "zh", "1990-10-01"),
+        ("一九九九年二月三十号", "zh", ""),
+    ],
+)
+def test_dates(text, language, value):
+    """A date said in full becomes ISO 8601; one that does not exist is none."""
+    assert expected.date(text, language) == value
+
+
+@given(st.dates(datetime.date(1931, 1, 1), datetime.date(2029, 12, 31)))
+def test_every_date_written_out_is_read_back(day):
+    """Month name, day and year in figures come back as they were."""
+    assert expected.date(day.strftime("%B %d %Y"), "en") == day.isoformat()
+    assert expected.date(f"{day.year}年{day.month}月{day.day}号", "zh") == day.isoformat()
+
+
+def test_a_choice_is_found_by_sound_in_mandarin():
+    """鸟朝 sounds like 鸟巢."""
+    assert expected.choice("鸟朝", ("鸟巢", "西单"), "zh")[0] == "鸟巢"
+
+
+def test_a_choice_between_two_that_fit_alike_is_none():
+    """Where two phrases are equally near, neither is taken."""
+    assert expected.choice("card", ("cart", "cars"), "en")[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "more"),
+    [
+        ("I would like to know the", "en", True),
+        ("can you tell me about", "en", True),
+        ("what time is it", "en", False),
+        ("I lost my card", "en", False),
+        ("我想查一下", "zh", False),
+        ("我想", "zh", True),
+        ("离鸟巢最近的", "zh", True),
+        ("余额还有多少", "zh", False),
+    ],
+)
+def test_words_that_break_off(text, language, more):
+    """Nobody ends on an article, a preposition or 的."""
+    assert expected.breaks_off(text, language) is more
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "is_one"),
+    [("uh huh", "en", True), ("okay", "en", True), ("stop please", "en", False), ("嗯", "zh", True),
+     ("好的好的", "zh", True), ("转人工", "zh", False), ("", "en", False)],
+)  # fmt: skip
+def test_back_channels(text, language, is_one):
+    """Mm-hm and 好的 say go on; a request does not."""
+    assert expected.back_channel(text, language) is is_one
+
+
+@given(st.text(max_size=200), st.sampled_from(["en", "zh", "ko", "xx"]))
+def test_no_text_breaks_the_parsers(text, language):
+    """Anything a recogniser may write is read without an error."""
+    expected.yes_no(text, language)
+    expected.digits(text, language)
+    expected.date(text, language)
+    expected.choice(text, ("one", "两个"), language)
+    expected.breaks_off(text, language)
+    expected.back_channel(text, language)
