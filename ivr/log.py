@@ -45,7 +45,7 @@ _ID_ENDINGS = ("_id", "_at", "_port")
 _ENGLISH = "zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple"
 _DATE = r"\d{4}-\d\d-\d\d(?:[T ]\d\d|\b)"
 _RUN = re.compile(
-    rf"(?!{_DATE})(?:(?:\d|\b(?:{_ENGLISH})\b|[〇零一二三四五六七八九幺两]|[영공일이삼사오육칠팔구])[\s,()+-]{{0,3}}){{7,}}",
+    rf"(?<!\d)(?!{_DATE})(?:(?:\d|\b(?:{_ENGLISH})\b|[〇零一二三四五六七八九幺两]|[영공일이삼사오육칠팔구])[\s,()+-]{{0,3}}){{7,}}",
     re.IGNORECASE,
 )
 _HOST = re.compile(r"[0-9.]+(?::\d+)?|\[?[0-9a-f:]*:[0-9a-f:.]*\]?(?::\d+)?", re.IGNORECASE)

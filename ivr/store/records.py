@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import datetime
+from itertools import accumulate
 from typing import Annotated, Literal
 
 import msgspec
@@ -256,20 +257,29 @@ class StoreHealth(_Record, frozen=True):
 def heard_part(text: str, heard_ms: int, total_ms: int) -> str:
     """The beginning of `text` that `heard_ms` of its `total_ms` hold, by proportion, cut back to a whole word.
 
-    Ideographs and Hangul count as words of their own; other scripts are cut at white space.
+    An ideograph or a Hangul block is spoken for about as long as three letters, and is a word of its own; other
+    scripts are cut at white space.
     """
     if heard_ms <= 0 or not text:
         return ""
     if heard_ms >= total_ms:
         return text
-    cut = len(text) * heard_ms // total_ms
-    while 0 < cut < len(text) and not (_is_boundary(text[cut - 1]) or _is_boundary(text[cut])):
-        cut -= 1
+    weights = [3 if _is_wide(c) else 1 for c in text]
+    room, cut = sum(weights) * heard_ms / total_ms, 0
+    for end, spoken in enumerate(accumulate(weights), 1):
+        if spoken > room:
+            break
+        if end == len(text) or _is_boundary(text[end - 1]) or _is_boundary(text[end]):
+            cut = end
     return text[:cut].rstrip()
 
 
+def _is_wide(character: str) -> bool:
+    return unicodedata.east_asian_width(character) in "WF"
+
+
 def _is_boundary(character: str) -> bool:
-    return character.isspace() or unicodedata.east_asian_width(character) in "WF"
+    return character.isspace() or _is_wide(character)
 
 
 def masked(turn: TurnRecord) -> TurnRecord:
