@@ -11,16 +11,19 @@ import ctypes
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 
 import pjsua2 as pj
 from pjsua2 import _pjsua2
 
 from ivr.errors import Unavailable
+from ivr.line.budget import Handles
 from ivr.line.messages import RATE_HZ, LineSettings, Peer
 from ivr.line.sip import host_of, masked
 
 MIN_SESSION_EXPIRES_S = 90
+MAX_STREAMS = 10
 REGISTER_RETRY_S = 15
 _PJ_LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO}
 
@@ -76,23 +79,24 @@ class Endpoint(pj.Endpoint):
     Attributes:
         sip_port: the port in use by UDP and TCP.
         max_calls: calls that the compiled library really holds, at most `max_legs`.
-        sockets: descriptors of the listening SIP sockets, to wait on.
-        streams_open: connections of the TCP transport that are open now.
+        udp_socket: descriptor of the SIP socket, to wait on.
+        streams: connections of the TCP transport that are open now.
     """
 
     def __init__(self, settings: LineSettings, on_refused: Callable[[str, str], None]) -> None:
         super().__init__()
         self._on_refused = on_refused
         self.settings = settings
-        self.streams_open = 0
+        self.streams: set[int] = set()
+        self._stream_handles = Handles(MAX_STREAMS)
+        self._tcp = -1
         self._log = NativeLog()
         with _silenced_console():
             self.libCreate()
             self.libInit(self._library_settings())
         self.max_calls = int(_native.pjsua_call_get_max_count())
-        before = _open_sockets()
+        self.udp_socket = -1
         self.sip_port = self._listen()
-        self.sockets = sorted(_open_sockets() - before)
         self.libStart()
         self.audDevManager().setNullDev()
         self._choose_codecs()
@@ -100,12 +104,30 @@ class Endpoint(pj.Endpoint):
     def onTransportState(self, prm) -> None:
         try:
             if "TCP" in prm.type.upper():
+                stream = int(prm.hnd)
                 if prm.state == pj.PJSIP_TP_STATE_CONNECTED:
-                    self.streams_open += 1
-                elif prm.state == pj.PJSIP_TP_STATE_DISCONNECTED:
-                    self.streams_open = max(0, self.streams_open - 1)
+                    self.streams.add(stream)
+                elif prm.state in (pj.PJSIP_TP_STATE_DISCONNECTED, pj.PJSIP_TP_STATE_DESTROY):
+                    self.streams.discard(stream)
+                    self._stream_handles.closed(time.monotonic())
         except Exception:
             log.exception("transport news failed")
+
+    def mind_streams(self) -> None:
+        """Stop accepting TCP connections while there are too many, or too many have just come and gone.
+
+        One poll of the library accepts up to 50: MAX_STREAMS leaves room for them.
+        """
+        if not self.settings.tcp:
+            return
+        self._stream_handles.live = len(self.streams)
+        room = self._stream_handles.room(time.monotonic())
+        if room <= 0 and self._tcp >= 0:
+            log.warning("too many TCP connections; none is accepted for now")
+            self.transportClose(self._tcp)
+            self._tcp = -1
+        elif room > MAX_STREAMS // 2 and self._tcp < 0:
+            self._listen_tcp()
 
     def onRejectedIncomingCall(self, prm) -> None:
         """The library itself refused an INVITE: no call slot was free, or its SDP was of no use."""
@@ -158,14 +180,22 @@ class Endpoint(pj.Endpoint):
         config.boundAddress = _bindable(settings.sip_host)
         config.publicAddress = settings.public_address
         try:
+            before = _open_sockets()
             udp = self.transportCreate(pj.PJSIP_TRANSPORT_UDP, config)
+            self.udp_socket = min(_open_sockets() - before)
             port = int(self.transportGetInfo(udp).localName.rsplit(":", 1)[1])
             if settings.tcp:
-                config.port = port
-                self.transportCreate(pj.PJSIP_TRANSPORT_TCP, config)
+                self._listen_tcp(port)
         except pj.Error as error:
             raise Unavailable(f"SIP port {settings.sip_host}:{settings.sip_port}: {error.reason}") from None
         return port
+
+    def _listen_tcp(self, port: int = 0) -> None:
+        config = pj.TransportConfig()
+        config.port = port or self.sip_port
+        config.boundAddress = _bindable(self.settings.sip_host)
+        config.publicAddress = self.settings.public_address
+        self._tcp = self.transportCreate(pj.PJSIP_TRANSPORT_TCP, config)
 
     def _choose_codecs(self) -> None:
         wanted = {name: 255 - 10 * place for place, name in enumerate(self.settings.codecs)}

@@ -29,6 +29,7 @@ import socket
 import sys
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 
 import msgspec
@@ -36,12 +37,13 @@ import pjsua2 as pj
 
 from ivr.errors import IvrError
 from ivr.line import messages as m
+from ivr.line.budget import QUEUE_HANDLES, Handles
 from ivr.line.channel import Inbox, Outbox, first_settings, log_to_stderr
 from ivr.line.endpoint import Account, Endpoint
 from ivr.line.guard import Guard
 from ivr.line.leg import Leg
 from ivr.line.media import Hearing, LegMedia, release_ports
-from ivr.line.sip import Sources, may_refer, read_request
+from ivr.line.sip import Sources, host_of, may_refer, opening, read_request
 
 DECIDE_MS = 2_000
 TICK_MS = 500
@@ -52,6 +54,9 @@ SHUTDOWN_MS = 1_200
 DRAIN_RETRY_S = 5
 RESOLVE_S = 300
 REFUSALS_A_TICK = 10
+KNOWN_CALLS = 512
+HANDLES_A_CALL = 2  # RTP and RTCP
+SPARE_HANDLES = 8
 _PR_SET_PDEATHSIG = 1
 
 log = logging.getLogger("ivr.line")
@@ -72,6 +77,8 @@ class LineProcess:
         self._timers: list[tuple[float, int, int, Callable[[Leg], None]]] = []
         self._order = itertools.count()
         self._next_tick = time.monotonic() + TICK_MS / 1000
+        self._media_handles = Handles((QUEUE_HANDLES - SPARE_HANDLES) // HANDLES_A_CALL)
+        self._known_calls: OrderedDict[str, None] = OrderedDict()
         self._draining = False
         self._refusals = 0
         self._stopping: str = ""
@@ -102,8 +109,7 @@ class LineProcess:
         self._hearing.start()
         self.emit(m.Ready(os.getpid(), self.endpoint.sip_port, self.max_legs))
         poller = select.poll()
-        for descriptor in self.endpoint.sockets:
-            poller.register(descriptor, select.POLLIN)
+        poller.register(self.endpoint.udp_socket, select.POLLIN)
         poller.register(self._wake, select.POLLIN)
         while not self._finished():
             if self._inbox.ended:
@@ -112,7 +118,7 @@ class LineProcess:
             else:
                 wanted = select.POLLIN | (select.POLLOUT if self._outbox.waiting else 0)
                 poller.register(self._inbox.descriptor, wanted)
-            poller.poll(POLL_STREAMS_MS if self.endpoint.streams_open else POLL_MS)
+            poller.poll(POLL_STREAMS_MS if self.endpoint.streams else POLL_MS)
             self._turn()
 
     def wake(self) -> None:
@@ -158,6 +164,7 @@ class LineProcess:
             while self._wake.recv(64):
                 pass
         self.endpoint.libHandleEvents(0)
+        self.endpoint.mind_streams()
         self._reap()
         if not self._inbox.ended:
             self._inbox.fill()
@@ -250,7 +257,8 @@ class LineProcess:
 
     def gone(self, leg: Leg) -> None:
         """The native call is disconnected."""
-        self._lingering.pop(leg.leg, None)
+        if self._lingering.pop(leg.leg, None) is not None and leg.outgoing:
+            self._media_handles.closed(time.monotonic())
         self._dead.append(leg)
 
     def wants_transfer(self, leg: Leg, target: str) -> Leg | None:
@@ -270,11 +278,28 @@ class LineProcess:
     # What arrives -----------------------------------------------------------------------------------------------
 
     def _judge(self, message: str, source: str) -> int:
+        """For the guard: the source first, then whether the media sockets of one more call may be opened."""
+        method, in_dialog = opening(message)
         code = self._sources.judge(message, source)
         if code > 0:
-            method = message.split(" ", 1)[0].upper()
             self.refused("transfer" if method == "REFER" else "source", read_request(message, source).source)
-        return code
+        if code or in_dialog or method != "INVITE":
+            return code
+        call_id = read_request(message, source).call_id
+        if call_id in self._known_calls:
+            return 0
+        if not self._media_room():
+            self.refused("full", host_of(source))
+            return 503
+        self._known_calls[call_id] = None
+        if len(self._known_calls) > KNOWN_CALLS:
+            self._known_calls.popitem(last=False)
+        self._media_handles.closed(time.monotonic())
+        return 0
+
+    def _media_room(self) -> bool:
+        self._media_handles.live = len(self.legs) + len(self._lingering)
+        return self._media_handles.room(time.monotonic()) > 0
 
     def _invited(self, account: Account, call_id: int, message: str, source: str) -> None:
         self._reap()
@@ -371,7 +396,7 @@ class LineProcess:
             self.emit(m.DialFailed(command.request, "not_allowed", "no such peer"))
         elif self._stopping or self._draining:
             self.emit(m.DialFailed(command.request, "shutdown", "draining"))
-        elif self._room() < 1:
+        elif self._room() < 1 or not self._media_room():
             self.emit(m.DialFailed(command.request, "full", "every leg is taken"))
         else:
             self._reap()
