@@ -84,7 +84,9 @@ def faults(model: Model, folder: Path, deep: bool = False) -> list[str]:
         return ["not there"]
     files = model.file or _recorded(home)
     if files is None:
-        return [f"{RECORD} is missing or broken: it was not put here by `ivr models pull`"]
+        if not any(home.iterdir()):
+            return ["its folder is empty"]
+        return [f"cannot be verified: it was not put here by `ivr models pull` ({RECORD} is missing)"] if deep else []
     found = []
     for file in files:
         path = home / file.path
