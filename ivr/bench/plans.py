@@ -14,11 +14,11 @@ ASKS = {
     "digits": ("Please say four digits.", "请说四位数字。"),
     "digit": ("One digit, please.", "请说一位数字。"),
     "long": (
-        "Here is a long announcement. You may interrupt it at any time. We offer accounts, cards, loans and "
-        "transfers, and our branches are open from nine to five on weekdays. This announcement goes on for a "
-        "while, so that there is time to speak while it plays, and then it ends.",
-        "这是一段较长的通知，您可以随时打断。我们提供账户、银行卡、贷款和转账服务，网点工作日上午九点到下午五点营业。"
-        "这段通知会持续一段时间，以便您在播放时说话，然后就结束。",
+        "This announcement goes on for a good while so that there is time to speak while it plays and it tells you "
+        "that our branches and our telephone lines are open every weekday from nine in the morning to five in the "
+        "afternoon and on every Saturday from ten in the morning until four in the afternoon",
+        "这段通知会持续比较长的时间以便您在播放的时候说话我们的网点和电话服务每个工作日从上午九点一直到下午五点为您服务"
+        "每个星期六从上午十点一直到下午四点为您服务欢迎您随时来电咨询",
     ),
 }  # fmt: skip
 
@@ -66,3 +66,17 @@ def named(name: str, text: str) -> str:
 def write_knowledge(folder: Path, name: str) -> None:
     """Put the shipped knowledge beside the plan `name`."""
     (folder / f"{name}.knowledge.yaml").write_bytes((ROOT / "dialplans" / "main.knowledge.yaml").read_bytes())
+
+
+def announcement() -> str:
+    """A plan that tells something long, which speech may interrupt, then asks an open question."""
+    en, zh = ASKS["long"]
+    ask_en, ask_zh = ASKS["open"]
+    prompt = f"{{en: {json.dumps(en)}, zh: {json.dumps(zh, ensure_ascii=False)}}}"
+    ask = f"{{en: {json.dumps(ask_en)}, zh: {json.dumps(ask_zh, ensure_ascii=False)}}}"
+    return (
+        "plan: PLAN\nlanguages: [en, zh]\nstart: notice\nsteps:\n"
+        f"  notice:\n    kind: say\n    prompt: {prompt}\n    next: ask\n"
+        f"  ask:\n    kind: ask\n    expect: open\n    prompt: {ask}\n    next: ask\n    give_up: over\n"
+        '  over:\n    kind: hangup\n    prompt: {en: "Goodbye.", zh: "再见。"}\n'
+    )

@@ -30,6 +30,32 @@ def _ignore(_: object) -> None:
     pass
 
 
+class EchoPath:
+    """The far end's own voice on its way back, as a two-wire line returns it: weaker and late."""
+
+    RING_S = 2
+
+    def __init__(self, gain_db: float, delay_s: float) -> None:
+        if not 0.02 <= delay_s <= self.RING_S / 2:
+            raise ValueError("an echo is 20 ms to 1 s late here")
+        self._gain, self._delay_s = 10 ** (gain_db / 20), delay_s
+        self._ring = np.zeros(rtp.RATE_HZ * self.RING_S, np.float32)
+
+    def _places(self, moment_s: float, count: int) -> np.ndarray:
+        return (round(moment_s * rtp.RATE_HZ) + np.arange(count)) % len(self._ring)
+
+    def take(self, moment_s: float, samples: np.ndarray) -> None:
+        """What we heard, with the moment it belongs to."""
+        self._ring[self._places(moment_s + self._delay_s, len(samples))] = samples * self._gain
+
+    def give(self, moment_s: float, count: int) -> np.ndarray:
+        """What comes back at this moment; given once."""
+        places = self._places(moment_s, count)
+        back = self._ring[places].astype(np.int16)
+        self._ring[places] = 0
+        return back
+
+
 class MediaStream:
     """Sends speech, keys or silence; receives, measures and keeps the far end's audio.
 
@@ -37,6 +63,7 @@ class MediaStream:
         reception: counts and delays of what arrived.
         talk: the far end's spells of talking and quiet.
         sent, heard: both directions' audio on one clock.
+        echo: when set, what is heard goes back this way, mixed with what is said.
         send_late_max_s: the worst delay of one of our own packets; a large one means this machine was too busy.
         on_spell, on_key: called when the far end begins or stops talking, or sends a key.
     """
@@ -51,6 +78,7 @@ class MediaStream:
         self.sent, self.heard = rtp.Track(), rtp.Track()
         self.frames_sent, self.send_late_max_s = 0, 0.0
         self.silent = False
+        self.echo: EchoPath | None = None
         self.on_spell: Callable[[Spell], None] = _ignore
         self.on_key: Callable[[str], None] = _ignore
         self._keep = keep_audio
@@ -137,6 +165,9 @@ class MediaStream:
                 self._event_timestamp = self._timestamp
             packet = (self._events, content, self._event_timestamp, marker)
         else:
+            if self.echo is not None:
+                back = self.echo.give(due_s, len(content))
+                content = np.clip(content.astype(np.int32) + back, -32_768, 32_767).astype(np.int16)
             packet = (self._payload_type, g711.encode(self._codec, content), self._timestamp, self.frames_sent == 0)
             if self._keep and content is not SILENCE:
                 self.sent.put(due_s, content)
@@ -175,8 +206,9 @@ class MediaStream:
                 self.on_key(digit)
             return
         samples = g711.decode(codec, packet.payload)
-        if self._keep:
-            self.heard.place(packet, arrival_s, samples)
+        moment_s = self.heard.place(packet, arrival_s, samples) if self._keep else arrival_s
+        if self.echo is not None:
+            self.echo.take(moment_s, samples)
         if (spell := self.talk.take(samples, arrival_s)) is not None:
             self.on_spell(spell)
 
