@@ -1,4 +1,4 @@
-"""Received audio beside the prompt it should be: where a piece of it lies, where it was paused, what is missing. Pure."""
+"""Received audio beside the prompt it should be: where a piece of it lies, where silence was put into it. Pure."""
 
 from __future__ import annotations
 
