@@ -22,7 +22,7 @@ from ivr.config import Config, secret
 from ivr.dialog.plan import Plan, Plans, load_all
 from ivr.errors import InvalidInput, Problem
 from ivr.session import House, starter
-from ivr.speech import stt
+from ivr.speech import engines, stt
 from ivr.speech.prompts import Prompts
 from ivr.speech.tts import open_voices
 from ivr.store.store import Store
@@ -85,7 +85,7 @@ class App:
 
     async def _speech_and_lines(self, closing: _Closing) -> LinePool:
         config = self.config
-        recognizers = await asyncio.to_thread(stt.build, config)
+        recognizers = await asyncio.to_thread(engines.build, config)
         recognition = config.recognition
         pool = stt.RecognizerPool(
             recognizers, recognition.threads, recognition.queue_limit, functools.partial(understand, Knowledge(()))

@@ -64,6 +64,27 @@ class _Transferred:
     outcome: str
 
 
+@dataclass(frozen=True)
+class _Input:
+    """What came in, for the record. `end_ms`: last voiced frame on the leg's audio clock, negative for none."""
+
+    understood: Understood | None = None
+    keys: str = ""
+    rejected: str = ""
+    end_ms: int = -1
+    latency: Latency = Latency()
+
+
+@dataclass(frozen=True)
+class _Answering:
+    """A completed turn that waits for our next word, to know how fast it came."""
+
+    turn: TurnRecord
+    end_ms: int
+    at: float
+    kind: str
+
+
 class Session:
     """One inbound call on one version of one plan."""
 
@@ -82,10 +103,11 @@ class Session:
             self._spawn,
         )
         self._speaker = Speaker(leg, house.prompts, leg.info.language, self._apology, self._spawn)
-        self._turn = TurnRecord(index=0, step="", started_at=_now())
-        self._answering: tuple[TurnRecord, int, float] | None = None
+        self._turn: TurnRecord | None = None
+        self._turns = 0
+        self._answering: _Answering | None = None
         self._begun = time.monotonic()
-        self._kind = self._answered_kind = ""
+        self._kind = ""
         self._keys_serial = 0
         self._keys = ""
         self._muted = False
@@ -128,9 +150,9 @@ class Session:
             self._leg.record(str(folder / self._recording))
 
     async def _end(self, ended: LegEnded | None) -> None:
-        await self._flush_turn(Latency())
-        if self._state.step and self._turn.index >= 0:
-            await self._house.store.turn(self.id, msgspec.structs.replace(self._turn, said=self._speaker.account()))
+        if self._answering is not None:
+            await self._flush_turn(self._answering.turn.latency)
+        await self._write_unanswered()
         cause = ended.cause if ended is not None else "shutdown"
         by = ended.by if ended is not None else "us"
         if ended is not None:
@@ -156,9 +178,14 @@ class Session:
     async def _flush_turn(self, latency: Latency) -> None:
         """Write the turn that was answered, once it is known how fast."""
         if self._answering is not None:
-            turn, _, _ = self._answering
-            self._answering = None
+            turn, self._answering = self._answering.turn, None
             await self._house.store.turn(self.id, msgspec.structs.replace(turn, latency=latency))
+
+    async def _write_unanswered(self) -> None:
+        """Write the turn that was said and never answered: a goodbye, a transfer's announcement."""
+        if self._turn is not None:
+            turn, self._turn = self._turn, None
+            await self._house.store.turn(self.id, msgspec.structs.replace(turn, said=self._speaker.account()))
 
     # The loop -----------------------------------------------------------------------------------------------------
 
@@ -198,18 +225,17 @@ class Session:
                 await self._house.store.leg(
                     self.id, LegRecord(id=self._leg.id, answered_at=_now(), codec=self._leg.codec)
                 )
-                self._step(engine.Started())
+                await self._step(engine.Started())
             case Utterance():
                 await self._utterance(item)
             case Quiet():
-                self._hear(rejected="no_input")
-                self._step(engine.Silence())
+                await self._step(engine.Silence(), _Input(rejected="no_input"))
             case Dtmf(digit=digit):
-                self._key(digit)
+                await self._key(digit)
             case _KeyTimeout(serial=serial) if serial == self._keys_serial:
-                self._step(engine.KeysEnded())
+                await self._step(engine.KeysEnded(), _Input(keys=self._keys))
             case _Transferred(outcome=outcome):
-                self._step(engine.Connected(outcome))
+                await self._step(engine.Connected(outcome))
             case PlayoutStarted():
                 await self._started(item)
             case _:
@@ -220,51 +246,43 @@ class Session:
         render_ms = self._speaker.render_ms(started)
         if self._answering is None or render_ms is None:
             return
-        turn, end_ms, at = self._answering
-        if end_ms < 0:
-            await self._flush_turn(Latency())
+        done = self._answering
+        if done.end_ms < 0:
+            await self._flush_turn(done.turn.latency)
             return
-        total_ms = max(0, started.at_ms - end_ms)
-        since_endpoint = round((time.monotonic() - at) * 1000)
-        metrics.answer_began(turn.language or "", self._answered_kind, total_ms)
+        total_ms = max(0, started.at_ms - done.end_ms)
+        since_endpoint = round((time.monotonic() - done.at) * 1000)
+        metrics.answer_began(done.turn.language or "", done.kind, total_ms)
         await self._flush_turn(
             msgspec.structs.replace(
-                turn.latency, render_ms=render_ms, total_ms=total_ms, endpoint_ms=max(0, total_ms - since_endpoint)
+                done.turn.latency,
+                render_ms=render_ms,
+                playout_ms=max(0, since_endpoint - render_ms),
+                total_ms=total_ms,
+                endpoint_ms=max(0, total_ms - since_endpoint),
             )
         )
 
     async def _utterance(self, heard: Utterance) -> None:
-        understood, hypothesis = heard.understood, heard.understood.hypothesis
-        latency = Latency(decode_ms=hypothesis.decode_ms, speculative_hit=heard.speculative)
-        self._hear(understood, end_ms=heard.ended.end_ms, latency=latency)
-        begun = time.perf_counter()
-        self._step(engine.Heard(understood))
-        if self._answering is not None:
-            turn, end_ms, at = self._answering
-            engine_ms = round((time.perf_counter() - begun) * 1000)
-            turn = msgspec.structs.replace(turn, latency=msgspec.structs.replace(latency, engine_ms=engine_ms))
-            self._answering = (turn, end_ms, at)
+        latency = Latency(decode_ms=heard.understood.hypothesis.decode_ms, speculative_hit=heard.speculative)
+        given = _Input(heard.understood, end_ms=heard.ended.end_ms, latency=latency)
+        await self._step(engine.Heard(heard.understood), given)
 
-    def _key(self, digit: str) -> None:
+    async def _key(self, digit: str) -> None:
         self._listener.drop_utterance()
         self._keys_serial += 1
         self._keys += digit
-        self._hear(Understood(Hypothesis("")), keys=self._keys)
-        self._step(engine.Key(digit))
+        await self._step(engine.Key(digit), _Input(keys=self._keys))
 
-    def _hear(
-        self,
-        understood: Understood | None = None,
-        *,
-        end_ms: int = -1,
-        keys: str = "",
-        rejected: str = "",
-        latency: Latency | None = None,
-    ) -> None:
+    def _complete_turn(self, given: _Input, engine_ms: int) -> None:
         """Complete the present turn with what came in; it is written once our next word leaves."""
-        hypothesis = understood.hypothesis if understood is not None else Hypothesis("")
-        if understood is not None and not keys:
-            rejected = hypothesis.rejected or ("" if understood.value else "no_match")
+        if self._turn is None:
+            return
+        understood = given.understood or Understood(Hypothesis(""))
+        hypothesis = understood.hypothesis
+        rejected = given.rejected or hypothesis.rejected
+        if given.understood is not None and not understood.value:
+            rejected = rejected or "no_match"
         turn = msgspec.structs.replace(
             self._turn,
             said=self._speaker.account(),
@@ -272,24 +290,32 @@ class Session:
             alternatives=hypothesis.alternatives,
             confidence=min(1.0, max(0.0, hypothesis.confidence)) if hypothesis.text else None,
             engine=hypothesis.engine or None,
-            value=(understood.value or None) if understood is not None else None,
-            intent=(understood.intent or None) if understood is not None else None,
-            answer=(understood.answer or None) if understood is not None else None,
-            source=(understood.source or None) if understood is not None else None,
-            keys=keys or None,
+            value=understood.value or None,
+            intent=understood.intent or None,
+            answer=understood.answer or None,
+            source=understood.source or None,
+            keys=given.keys or None,
             rejected=rejected or None,
-            latency=latency or Latency(),
+            latency=msgspec.structs.replace(given.latency, engine_ms=engine_ms),
         )
-        self._answering = (turn, end_ms, time.monotonic())
-        self._answered_kind = self._kind
-        metrics.turn_done(turn.language or "", turn.rejected or ("key" if keys else "understood"))
+        self._turn = None
+        self._answering = _Answering(turn, given.end_ms, time.monotonic(), self._kind)
+        metrics.turn_done(turn.language or "", rejected or ("key" if given.keys else "understood"))
 
     # Actions ------------------------------------------------------------------------------------------------------
 
-    def _step(self, given: engine.Input) -> None:
+    async def _step(self, given: engine.Input, heard: _Input | None = None) -> None:
+        begun = time.perf_counter()
         self._state, actions = engine.step(self._plan, self._state, given)
+        if heard is not None and actions and actions != (engine.WaitKeys(),):
+            self._complete_turn(heard, round((time.perf_counter() - begun) * 1000))
         said = [a for a in actions if isinstance(a, engine.Speak)]
         if said:
+            await self._write_unanswered()
+            self._turn = TurnRecord(
+                index=self._turns, step=self._state.step, started_at=_now(), language=self._state.language
+            )
+            self._turns += 1
             self._speaker.speak(said)
         for action in actions:
             match action:
@@ -313,13 +339,8 @@ class Session:
             self._muted = sensitive
             self._leg.mute(sensitive)
         self._keys = ""
-        self._turn = TurnRecord(
-            index=self._turn.index + 1 if self._turn.step else 0,
-            step=self._state.step,
-            started_at=_now(),
-            language=self._state.language,
-            sensitive=sensitive,
-        )
+        if self._turn is not None:
+            self._turn = msgspec.structs.replace(self._turn, sensitive=sensitive)
         self._listener.open(action.expectation, action.no_input_ms)
 
     def _wait_keys(self) -> None:

@@ -27,7 +27,28 @@ _STOP_EN = frozenset(
      "please", "can", "could", "would", "like", "want", "need", "tell", "know", "about", "it", "in", "on", "for",
      "and", "what", "that", "this", "with", "hello", "hi", "uh", "um", "so", "just", "at", "some", "any", "have"}
 )  # fmt: skip
-_STOP_ZH = frozenset({"wo", "de", "le", "qing", "wen", "ni", "men", "ma", "ne", "ba", "a", "xiang", "yao", "yi", "xia"})
+_STOP_ZH = frozenset(
+    {
+        "wo",
+        "de",
+        "le",
+        "qing",
+        "wen",
+        "ni",
+        "men",
+        "ma",
+        "ne",
+        "ba",
+        "a",
+        "xiang",
+        "yao",
+        "yi",
+        "xia",
+        "zen",
+        "me",
+        "ban",
+    }
+)
 
 
 @dataclass(frozen=True)
