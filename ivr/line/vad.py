@@ -21,6 +21,10 @@ from ivr.line.messages import FRAME_MS, LineSettings
 NARROW_HZ = 8_000
 NARROW_SAMPLES = NARROW_HZ * FRAME_MS // 1000
 SILENT_DB = -96.0
+# The gate opens so far above the noise floor, never below LOWEST_DB, and trusts no floor above CEILING_DB.
+MARGIN_DB = 8.0
+LOWEST_DB = -50.0
+CEILING_DB = -38.0
 
 
 def _lowpass(taps: int, cutoff: float) -> np.ndarray:
@@ -59,13 +63,11 @@ class NoiseGate:
     without a breath, is heard.
     """
 
-    MARGIN_DB = 8.0
-    LOWEST_DB = -50.0
-    CEILING_DB = -38.0
     _BLOCK_FRAMES = 10
     _BLOCKS = 10
 
-    def __init__(self) -> None:
+    def __init__(self, margin_db: float = MARGIN_DB) -> None:
+        self._margin_db = margin_db
         self._smooth: deque[float] = deque(maxlen=3)
         self._minima: deque[float] = deque(maxlen=self._BLOCKS)
         self._block_minimum = 0.0
@@ -74,7 +76,7 @@ class NoiseGate:
 
     @property
     def threshold_db(self) -> float:
-        return max(self.LOWEST_DB, self.floor_db + self.MARGIN_DB)
+        return max(LOWEST_DB, self.floor_db + self._margin_db)
 
     def open(self, level: float) -> bool:
         """Whether a frame of `level` dB is loud enough to be the caller; the floor learns from it."""
@@ -86,7 +88,7 @@ class NoiseGate:
             self._minima.append(self._block_minimum)
             self._block_minimum, self._block_frames = 0.0, 0
             if len(self._minima) >= self._BLOCKS // 2:
-                self.floor_db = max(SILENT_DB, min(self.CEILING_DB, *self._minima))
+                self.floor_db = max(SILENT_DB, min(CEILING_DB, *self._minima))
         return is_open
 
 
@@ -140,14 +142,11 @@ class SileroModel:
 
 
 class Vad:
-    """A model behind a noise gate.
+    """A model behind a noise gate; one decision a frame."""
 
-    `voiced` answers for one frame; `floor_db` may raise the gate for a frame, when it is known to hold an echo.
-    """
-
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, gate: NoiseGate | None = None) -> None:
         self._model = model
-        self._gate = NoiseGate()
+        self._gate = gate or NoiseGate()
 
     @property
     def threshold_db(self) -> float:
