@@ -26,7 +26,6 @@ from ivr.speech import engines, stt
 from ivr.speech.prompts import Prompts
 from ivr.speech.tts import open_voices
 from ivr.store.store import Store
-from ivr.telephony.edge import KamailioEdge
 from ivr.telephony.pool import LinePool
 from ivr.understanding.knowledge import Knowledge
 from ivr.understanding.understand import understand
@@ -102,7 +101,11 @@ class App:
         closing.later(self._prompts.close)
         await asyncio.to_thread(pool.warm)
         apology = _apologies(config)
-        edge = KamailioEdge(config) if config.lines.processes > 1 else None
+        edge = None
+        if config.lines.processes > 1:
+            from ivr.telephony.edge import KamailioEdge
+
+            edge = KamailioEdge(config)
         ringback = config.path(config.synthesis.cache) / "ringback.wav"
         _write_ringback(ringback)
         self._lines = LinePool(
