@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ivr.config import Config
 from ivr.errors import InvalidInput, Problem, SpeechFailed
-from ivr.speech import recordings, sentences
+from ivr.speech import recordings, sentences, spoken
 from ivr.speech.prompt_cache import PromptCache, duration_ms, key_of, write
 from ivr.speech.protocols import Rendered, Voice
 from ivr.speech.recordings import Recording, Recordings
@@ -36,11 +36,11 @@ PRIVATE_S = 900.0  # private files that nobody discarded are deleted after so lo
 
 @dataclass(frozen=True)
 class _Item:
-    """One file to be: `spoken` goes to the voice, `text` to the records."""
+    """One file to be: `said` goes to the voice, `text` to the records."""
 
     key: str
     text: str
-    spoken: str
+    said: str
     language: str
     gap_ms: int
     recording: Path | None = None
@@ -117,6 +117,7 @@ class Prompts:
         self._cache.load()
         self._converted.load()
         for language in self._config.languages:
+            spoken.say("1", language)  # has the language's rules compiled before a caller waits for them
             found, _ = recordings.load(self._folder(language))
             self._recordings[language] = found
             for recording in found.by_name.values():
@@ -228,13 +229,14 @@ class Prompts:
         return self._spoken(found.text, language, LAST_GAP_MS) if found.text else None
 
     def _spoken(self, text: str, language: str, gap_ms: int) -> _Item:
-        spoken = " ".join(text.split())
-        return _Item(self._key(self._voices.get(language), spoken, language, gap_ms), text, spoken, language, gap_ms)
+        said = " ".join(spoken.say(text, language).split())
+        key = self._key(self._voices.get(language), said, language, gap_ms)
+        return _Item(key, spoken.written(text, language), said, language, gap_ms)
 
-    def _key(self, voice: Voice | None, spoken: str, language: str, gap_ms: int) -> str:
+    def _key(self, voice: Voice | None, said: str, language: str, gap_ms: int) -> str:
         speech = self._config.speech_for(language)
         name = voice.name if voice else ""
-        return key_of(SHAPING, name, speech.voice_name, speech.rate_wpm, language, gap_ms, spoken)
+        return key_of(SHAPING, name, speech.voice_name, speech.rate_wpm, language, gap_ms, said)
 
     def _existing(self, item: _Item) -> Rendered | None:
         source, cache = ("recording", self._converted) if item.recording else (self._voice_name(item), self._cache)
@@ -297,7 +299,7 @@ class Prompts:
 
     async def _fall_back(self, job: _Job, error: Exception) -> Rendered | SpeechFailed:
         voice = self._fallbacks.get(job.item.language)
-        if voice is not None and job.item.spoken:
+        if voice is not None and job.item.said:
             try:
                 return await self._in_thread(self._make, job.item, voice, job.private)
             except (SpeechFailed, OSError) as second:
@@ -324,13 +326,13 @@ class Prompts:
             sound = shape(recordings.read(item.recording), 16_000, item.gap_ms)
             path, length = self._converted.put(item.key, sound)
             return Rendered(path, item.text, length, "recording")
-        speech, rate = voice.speak(item.spoken, item.language)
+        speech, rate = voice.speak(item.said, item.language)
         sound = shape(speech, rate, item.gap_ms)
         if private:
             path = self._private / f"{os.urandom(12).hex()}.wav"
             write(path, sound, path.name + ".part")
             return Rendered(path, item.text, duration_ms(len(sound) + 44), voice.name)
-        path, length = self._cache.put(self._key(voice, item.spoken, item.language, item.gap_ms), sound)
+        path, length = self._cache.put(self._key(voice, item.said, item.language, item.gap_ms), sound)
         return Rendered(path, item.text, length, voice.name)
 
     async def _in_thread(self, function: Callable, *arguments: object):

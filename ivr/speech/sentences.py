@@ -7,6 +7,7 @@ Knows nothing of voices. Typed values (`{money:3.50 USD}`) are never cut, named 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from typing import NamedTuple
 
 SENTENCE_GAP_MS = 260
@@ -96,14 +97,19 @@ def _is_abbreviation(text: str, start: int, dot: int, after: int) -> bool:
 
 def _clauses(sentence: str, language: str) -> list[str]:
     cjk = language in _CJK
-    limit, shortest = _LIMIT[cjk], _SHORTEST[cjk]
-    pieces, start = [], 0
+    limit, hard, shortest = _LIMIT[cjk], _HARD_LIMIT[cjk], _SHORTEST[cjk]
     protected = [m.span() for m in _TOKEN.finditer(sentence)]
-    marks = [m.end() for m in _CLAUSE.finditer(sentence) if not any(a < m.end() < b for a, b in protected)]
+    marks = [m.end() for m in _CLAUSE.finditer(sentence)]
+    marks = [m for m in marks if not _inside(m, protected.copy())] if protected else marks
+    pieces, start = [], 0
     while len(sentence) - start > limit:
-        fit = [m for m in marks if start + shortest <= m <= start + limit and len(sentence) - m >= shortest]
-        late = [m for m in marks if start + limit < m <= start + _HARD_LIMIT[cjk]]
-        cut = fit[-1] if fit else late[0] if late else _anywhere(sentence, start + _HARD_LIMIT[cjk], start, protected)
+        last = bisect_right(marks, min(start + limit, len(sentence) - shortest)) - 1
+        if last >= 0 and marks[last] >= start + shortest:
+            cut = marks[last]
+        elif last + 1 < len(marks) and start + limit < marks[last + 1] <= start + hard:
+            cut = marks[last + 1]
+        else:
+            cut = _anywhere(sentence, start + hard, start, protected)
         if cut >= len(sentence):
             break
         pieces.append(sentence[start:cut].strip())
