@@ -35,6 +35,11 @@ def nearest(found: dict[Place, int], place: Place) -> int:
     return 0
 
 
+def line_of(text: str, place: Place) -> int:
+    """The line of one key of `text`, as `nearest` finds it."""
+    return nearest(places(text), place)
+
+
 class _Reader:
     """One pass over the text; grammar of https://toml.io/en/v1.0.0."""
 

@@ -37,13 +37,17 @@ def build(config: Config) -> dict[str, tuple[Recognizer, ...]]:
 
     found: dict[str, tuple[Recognizer, ...]] = {}
     for language in config.languages:
-        wanted = config.speech_for(language)
-        names = _names(models, language, wanted.recognizer, wanted.recognizer_model)
         found[language] = tuple(
             VoskRecognizer(models / name, language) if engine == "vosk" else whisper(name, language)
-            for engine, name in names
+            for engine, name in choose(config, language)
         )
     return found
+
+
+def choose(config: Config, language: str) -> list[tuple[str, str]]:
+    """(engine, model) that serve a language, best first, without loading any. Raises Unavailable when none can."""
+    wanted = config.speech_for(language)
+    return _names(config.path(config.paths.models), language, wanted.recognizer, wanted.recognizer_model)
 
 
 def _names(models: Path, language: str, engine: str, model: str) -> list[tuple[str, str]]:
