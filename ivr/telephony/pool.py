@@ -24,16 +24,19 @@ from ivr.errors import Unavailable
 from ivr.line.messages import Bridge, Dial, Drain, Incoming, Patch, Reject, Unbridge
 from ivr.telephony.child import Child, LineProcess
 from ivr.telephony.dialing import Allowed, DialPolicy
+from ivr.telephony.edge import EdgeStatus, KamailioEdge
 from ivr.telephony.leg import DialOutcome, Leg, LegInfo
 from ivr.telephony.line import Line
 from ivr.telephony.numbers import plan_for
-from ivr.telephony.ports import wait_free
+from ivr.telephony.ports import is_free
 from ivr.telephony.settings import line_settings, secret_names
 
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_S = 30
 START_WITHIN_S = 30
+PORT_LEASE_S = 12.0
+"""A line that lost its brain ends within 10 s; the rest is for the system."""
 BRIDGE_WITHIN_S = 2.0
 """How long both sides of a bridge have to carry audio."""
 
@@ -49,15 +52,6 @@ class Edge(Protocol):
         """A line process takes calls now, or does not."""
 
     def status(self) -> EdgeStatus: ...
-
-
-@dataclass(frozen=True)
-class EdgeStatus:
-    """`registrations` holds every trunk that registers: whether it is registered."""
-
-    up: bool
-    restarts: int
-    registrations: Mapping[str, bool]
 
 
 @dataclass(frozen=True)
@@ -103,13 +97,15 @@ class LinePool:
         """`on_incoming` runs in a task per call, and its leg is hung up when it returns.
 
         `apology` maps a language to a WAV file for callers whose brain died, `fallback_uri` is where they are sent.
-        `agents` are SIP URIs that may be dialled without a trunk. `edge` is needed for several line processes.
+        `agents` are SIP URIs that may be dialled without a trunk. `edge` stands in front of several line processes,
+        Kamailio by default.
         `launch` starts line `index`; real processes by default.
         """
         self._config = config
         self._on_incoming = on_incoming
-        self._edge = edge
         self._policy = DialPolicy(config.trunk, agents)
+        several = config.lines.processes > 1
+        self._edge = edge if edge is not None or not several else KamailioEdge(config, self._policy.agents)
         self._clock = clock
         self._launch = launch or (lambda _index: LineProcess.start(secret_names(config)))
         self._runtime = Path(tempfile.mkdtemp(prefix="ivr-lines-"))
@@ -133,8 +129,6 @@ class LinePool:
 
     async def start(self) -> None:
         """Start every line, wait until all are ready. Raises Unavailable, with nothing left running."""
-        if len(self.lines) > 1 and self._edge is None:
-            raise Unavailable("several line processes need the edge proxy in front of them")
         try:
             await self._wait_for_ports()
             for line in self.lines:
@@ -155,7 +149,7 @@ class LinePool:
         places = {(line.settings.sip_host, line.settings.sip_port, line.settings.tcp) for line in self.lines}
         if self._edge is not None:
             places.add((self._config.sip.host, self._config.sip.port, self._config.sip.tcp))
-        await asyncio.gather(*(wait_free(host, port, tcp) for host, port, tcp in sorted(places) if port))
+        await asyncio.gather(*(_wait_free(host, port, tcp) for host, port, tcp in sorted(places) if port))
 
     async def wait_lines_up(self) -> None:
         """Wait until every line process takes calls."""
@@ -364,3 +358,17 @@ class LinePool:
 
     def _line_of(self, leg: Leg) -> Line | None:
         return next((line for line in self.lines if line.holds(leg)), None)
+
+
+async def _wait_free(host: str, port: int, tcp: bool) -> None:
+    """Wait until `host:port` is free. Raises Unavailable when it is held for longer than a dying line holds it."""
+    if is_free(host, port, tcp):
+        return
+    log.warning("port is held, perhaps by lines of an earlier run; waiting", port=port, at_most_s=PORT_LEASE_S)
+    try:
+        async with asyncio.timeout(PORT_LEASE_S):
+            while not is_free(host, port, tcp):  # noqa: ASYNC110 - the kernel has no event for a port set free
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise Unavailable(f"port {port} of {host} is in use by another program") from None
+    log.info("port is free", port=port)

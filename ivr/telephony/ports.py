@@ -1,20 +1,12 @@
-"""Whether a SIP port is free, and waiting for one that a dying line process still holds."""
+"""Whether a SIP port is free."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import socket
 
-import structlog
-
 from ivr.errors import Unavailable
-
-log = structlog.get_logger(__name__)
-
-LEASE_S = 12.0
-"""A line that lost its brain ends within 10 s; the rest is for the system."""
 
 
 def is_free(host: str, port: int, tcp: bool) -> bool:
@@ -34,17 +26,3 @@ def is_free(host: str, port: int, tcp: bool) -> bool:
                     raise Unavailable(f"cannot listen on {host}:{port}: {error.strerror}") from None
                 return False
     return True
-
-
-async def wait_free(host: str, port: int, tcp: bool, within_s: float = LEASE_S) -> None:
-    """Wait until `host:port` is free. Raises Unavailable after `within_s`."""
-    if is_free(host, port, tcp):
-        return
-    log.warning("port is held, perhaps by lines of an earlier run; waiting", host=host, port=port, within_s=within_s)
-    try:
-        async with asyncio.timeout(within_s):
-            while not is_free(host, port, tcp):  # noqa: ASYNC110 - the kernel has no event for a port set free
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise Unavailable(f"port {port} of {host} is in use by another program") from None
-    log.info("port is free", host=host, port=port)

@@ -26,21 +26,25 @@ def local_host(config: Config) -> str:
 def line_settings(
     config: Config, index: int, runtime: Path, apology: dict[str, str], fallback_uri: str, agents: Sequence[Agent]
 ) -> LineSettings:
-    """The settings of line process `index`; `runtime` is a private folder for its patch socket."""
+    """The settings of line process `index`; `runtime` is a private folder for its patch socket.
+
+    Behind the edge it speaks UDP only, from a port that the edge knows it by; TCP ends at the edge.
+    """
     behind_edge = config.lines.processes > 1
     host = local_host(config)
     peers = [
         Peer(
             name=trunk.name, host=trunk.host, port=trunk.port, transport=trunk.transport,
             register_with=trunk.register and not behind_edge, username=trunk.username,
-            password="" if behind_edge else secret(trunk.password_env), from_user=trunk.from_user,
+            password=secret(trunk.password_env), from_user=trunk.from_user,
             display_name=trunk.display_name, inband_dtmf=trunk.inband_dtmf, refer_targets=trunk.refer_targets,
         )
         for trunk in config.trunk
     ]  # fmt: skip
     peers += [Peer(name=a.name, host=a.host, port=a.port, transport=a.transport) for a in agents]
     return LineSettings(
-        name=f"line-{index}", sip_host=config.sip.host, sip_port=line_port(config, index), tcp=config.sip.tcp,
+        name=f"line-{index}", sip_host=config.sip.host, sip_port=line_port(config, index),
+        tcp=config.sip.tcp and not behind_edge,
         rtp_port=config.sip.rtp_port + index * RTP_PORTS, rtp_ports=RTP_PORTS,
         public_address=config.sip.public_address, user_agent=config.sip.user_agent,
         allow=(f"{host}/32" if ":" not in host else f"{host}/128",) if behind_edge else config.sip.allow,
