@@ -235,3 +235,14 @@ def words(text: str) -> list[str]:
 
 def resampled(pcm: np.ndarray, rate_hz: int) -> np.ndarray:
     return at_telephone_rate(pcm, rate_hz)
+
+
+def spoken_again(folder: Path | None, string: Utterance, seed: int) -> Utterance:
+    """The same digit string by the same speaker from other takes, a little slower, as after a reprompt."""
+    rng = seeded(seed)
+    takes = [u for u in recorded(folder, "fsdd", "en") if u.speaker == string.speaker]
+    parts = []
+    for digit in string.label:
+        one = rng.choice([u for u in takes if u.text == DIGITS[int(digit)]])
+        parts += [edges_trimmed(one.pcm), np.zeros(RATE_HZ * rng.randint(150, 300) // 1000, np.int16)]
+    return replace(string, name=f"{string.name} again", pcm=np.concatenate(parts[:-1]))

@@ -42,14 +42,16 @@ class Judged:
 
 
 def judge(call: Call, record: dict[str, Any]) -> list[Judged]:
-    """Every `call.turn` with the server turn that was open when it was over."""
+    """Every `call.turn` with the server turn that was open when it began; the last of several in one turn has it."""
     wall = time.time() - time.monotonic() + call.invited_at
     opened = [(datetime.fromisoformat(t["started_at"]).timestamp() - wall, t) for t in record["turns"]]
     found = []
-    for turn in call.turns:
+    for index, turn in enumerate(call.turns):
         during = [at for at, _ in opened if turn.began_s + EARLY_S < at < turn.ended_s - EARLY_S]
-        before = [t for at, t in opened if at <= turn.began_s + EARLY_S]
-        server = before[-1] if before else None
+        place = sum(at <= turn.began_s + EARLY_S for at, _ in opened)
+        later = call.turns[index + 1].began_s + EARLY_S if index + 1 < len(call.turns) else float("inf")
+        shared = place == sum(at <= later for at, _ in opened) and index + 1 < len(call.turns)
+        server = opened[place - 1][1] if place and not shared else None
         found.append(Judged(turn, server, _why(turn, server, during)))
     return found
 
