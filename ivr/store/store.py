@@ -65,7 +65,10 @@ class Store:
         self._recordings = Path(root) / recordings if str(recordings) else None
         self._backend = self._url.get_backend_name()
         self._server = server or ("local" if self._backend == "sqlite" else socket.gethostname())
-        self._insert = sqlite.insert if self._backend == "sqlite" else postgresql.insert
+        insert = sqlite.insert if self._backend == "sqlite" else postgresql.insert
+        self._begin = insert(calls).on_conflict_do_nothing()
+        self._leg = _upsert(insert(legs), keep_older=True)
+        self._turn = _upsert(insert(turns), keep_older=False)
         self._writer: Writer | None = None
         self._reads_waiting = 0
 
@@ -99,37 +102,42 @@ class Store:
 
     async def begin(self, call: CallStart) -> None:
         """A call begins. Writing it again changes nothing."""
-        row = _row(calls, msgspec.structs.asdict(call)) | {"server": self._server}
-        statement = self._insert(calls).values(row).on_conflict_do_nothing()
-        self._submit("begin", call.id, statement)
+
+        def run(connection: sa.Connection) -> None:
+            row = _row(calls, msgspec.structs.asdict(call)) | {"server": self._server}
+            connection.execute(self._begin, row)
+
+        self._open_writer().submit("begin", call.id, run)
 
     async def leg(self, call_id: str, leg: LegRecord) -> None:
         """What is known of a leg by now; what is None or empty leaves the older word."""
-        fields = msgspec.structs.asdict(leg) | {"call_id": call_id, "ended_by": leg.by}
-        if leg.quality is not None:
-            fields["quality"] = msgspec.to_builtins(leg.quality)
-        statement = self._insert(legs).values({k: None if v == "" else v for k, v in _row(legs, fields).items()})
-        newer = [c for c in legs.columns if not c.primary_key]
-        known = {c.name: sa.func.coalesce(statement.excluded[c.name], c) for c in newer}
-        self._submit("leg", call_id, statement.on_conflict_do_update(index_elements=["call_id", "id"], set_=known))
+
+        def run(connection: sa.Connection) -> None:
+            fields = msgspec.structs.asdict(leg) | {"call_id": call_id, "ended_by": leg.by}
+            fields["quality"] = None if leg.quality is None else msgspec.structs.asdict(leg.quality)
+            connection.execute(self._leg, {k: None if v == "" else v for k, v in _row(legs, fields).items()})
+
+        self._open_writer().submit("leg", call_id, run)
 
     async def turn(self, call_id: str, turn: TurnRecord) -> None:
         """A turn, masked when it is sensitive. Writing its index again replaces it."""
-        fields = msgspec.to_builtins(masked(turn), builtin_types=(datetime,))
-        fields |= {"call_id": call_id, "started_at": turn.started_at or datetime.now(UTC)}
-        row = _row(turns, fields)
-        statement = self._insert(turns).values(row)
-        newer = {c.name: statement.excluded[c.name] for c in turns.columns if not c.primary_key}
-        self._submit("turn", call_id, statement.on_conflict_do_update(index_elements=["call_id", "index"], set_=newer))
+        kept, now = masked(turn), datetime.now(UTC)
+
+        def run(connection: sa.Connection) -> None:
+            fields = msgspec.to_builtins(kept, builtin_types=(datetime,))
+            row = _row(turns, fields | {"call_id": call_id, "started_at": kept.started_at or now})
+            connection.execute(self._turn, row)
+
+        self._open_writer().submit("turn", call_id, run)
 
     async def end(self, call_id: str, end: CallEnd) -> None:
         """How a call ended. The first end counts; a later one changes nothing."""
-        row = _row(calls, msgspec.structs.asdict(end) | {"ended_by": end.by})
-        statement = sa.update(calls).where(calls.c.id == call_id, calls.c.ended_at.is_(None)).values(row)
-        self._submit("end", call_id, statement, urgent=True)
 
-    def _submit(self, name: str, call_id: str, statement: sa.Executable, urgent: bool = False) -> None:
-        self._open_writer().submit(name, call_id, lambda connection: connection.execute(statement), urgent)
+        def run(connection: sa.Connection) -> None:
+            row = _row(calls, msgspec.structs.asdict(end) | {"ended_by": end.by})
+            connection.execute(_END, row | {"ending": call_id})
+
+        self._open_writer().submit("end", call_id, run, urgent=True)
 
     def _open_writer(self) -> Writer:
         if self._writer is None:
@@ -191,6 +199,18 @@ class Store:
             raise Unavailable(f"the database cannot be read: {database.reason(error)}") from None
         finally:
             self._reads_waiting -= 1
+
+
+_END = sa.update(calls).where(calls.c.id == sa.bindparam("ending"), calls.c.ended_at.is_(None))
+
+
+def _upsert(insert: sqlite.Insert | postgresql.Insert, keep_older: bool) -> sa.Executable:
+    """`insert` that replaces the row with its key; with `keep_older` a NULL leaves what is there."""
+    key, rest = insert.table.primary_key, [c for c in insert.table.columns if not c.primary_key]
+    newer = {c.name: insert.excluded[c.name] for c in rest}
+    if keep_older:
+        newer = {c.name: sa.func.coalesce(newer[c.name], c) for c in rest}
+    return insert.on_conflict_do_update(index_elements=list(key.columns), set_=newer)
 
 
 def _row(table: sa.Table, fields: dict[str, Any]) -> dict[str, Any]:
