@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 CONFTEST = Path(__file__).with_name("conftest.py")
 PASSES = "def test_one():\n    assert True\n"
@@ -22,6 +21,7 @@ def run(folder: Path, source: str, *arguments: str) -> subprocess.CompletedProce
         text=True,
         check=False,
         cwd=folder,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )
 
 
@@ -32,25 +32,30 @@ def test_a_run_in_which_everything_passes_is_accepted(tmp_path):
     assert done.stdout.rstrip().splitlines()[-1].strip("= ").startswith("1 passed")
 
 
-@pytest.mark.parametrize(
-    ("source", "says"),
-    [
-        ("@pytest.mark.skip\ndef test_two():\n    pass\n", "skipped: test_it.py::test_two"),
-        ("def test_two():\n    pytest.skip('no')\n", "skipped: test_it.py::test_two"),
-        ("@pytest.mark.xfail\ndef test_two():\n    assert False\n", "expected to fail: test_it.py::test_two"),
-        ("@pytest.mark.xfail\ndef test_two():\n    pass\n", "expected to fail: test_it.py::test_two"),
-        ("pytest.importorskip('no_such_module')\n", "skipped while collecting: test_it.py"),
-        (
-            "@pytest.fixture\ndef broken():\n    yield\n    assert False\n\n\ndef test_two(broken):\n    pass\n",
-            "failed",
-        ),
-    ],
-    ids=["mark-skip", "call-skip", "xfail", "xpass", "skip-in-collection", "teardown"],
-)
-def test_a_run_with_anything_else_is_refused(tmp_path, source, says):
-    done = run(tmp_path, PASSES + "\n\n" + source, "--all-must-pass")
-    assert done.returncode != 0, done.stdout
-    assert says in done.stdout
+BREACHES = {
+    "mark_skip": ("@pytest.mark.skip\ndef test_two():\n    pass\n", "skipped: test_mark_skip.py::test_two"),
+    "call_skip": ("def test_two():\n    pytest.skip('no')\n", "skipped: test_call_skip.py::test_two"),
+    "fails": ("@pytest.mark.xfail\ndef test_two():\n    assert False\n", "expected to fail: test_fails.py::test_two"),
+    "passes": ("@pytest.mark.xfail\ndef test_two():\n    pass\n", "expected to fail: test_passes.py::test_two"),
+    "collect": ("pytest.importorskip('no_such_module')\n", "skipped while collecting: test_collect.py"),
+    "teardown": (
+        "@pytest.fixture\ndef broken():\n    yield\n    assert False\n\n\ndef test_two(broken):\n    pass\n",
+        "failed: test_teardown.py::test_two",
+    ),
+}
+
+
+def test_each_breach_is_named(tmp_path):
+    for name, (source, _) in BREACHES.items():
+        (tmp_path / f"test_{name}.py").write_text("import pytest\n\n\n" + source)
+    done = run(tmp_path, PASSES, "--all-must-pass")
+    assert done.returncode != 0
+    assert [says for _, says in BREACHES.values() if says not in done.stdout] == []
+
+
+def test_one_breach_is_enough_though_nothing_failed(tmp_path):
+    done = run(tmp_path, PASSES + "\n\n" + BREACHES["mark_skip"][0], "--all-must-pass")
+    assert done.returncode == 1, done.stdout
 
 
 def test_a_deselected_test_is_refused(tmp_path):
