@@ -68,6 +68,11 @@ class KamailioEdge:
         self._process: asyncio.subprocess.Process | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def pid(self) -> int:
+        """Process id of what guards the proxy, 0 when there is none."""
+        return self._process.pid if self._process is not None else 0
+
     def status(self) -> EdgeStatus:
         return EdgeStatus(self._up, self._restarts, dict(self._registered))
 

@@ -105,7 +105,7 @@ class LinePool:
         self._on_incoming = on_incoming
         self._policy = DialPolicy(config.trunk, agents)
         several = config.lines.processes > 1
-        self._edge = edge if edge is not None or not several else KamailioEdge(config, self._policy.agents)
+        self.edge = edge if edge is not None or not several else KamailioEdge(config, self._policy.agents)
         self._clock = clock
         self._launch = launch or (lambda _index: LineProcess.start(secret_names(config)))
         self._runtime = Path(tempfile.mkdtemp(prefix="ivr-lines-"))
@@ -135,8 +135,8 @@ class LinePool:
                 line.start()
             async with asyncio.timeout(START_WITHIN_S):
                 await asyncio.gather(*(line.wait_ready() for line in self.lines))
-            if self._edge is not None:
-                await self._edge.start()
+            if self.edge is not None:
+                await self.edge.start()
         except TimeoutError:
             await self.close()
             raise Unavailable(f"the line processes were not ready within {START_WITHIN_S} s") from None
@@ -147,7 +147,7 @@ class LinePool:
     async def _wait_for_ports(self) -> None:
         """A line that lost its brain speaks an apology and keeps its port for up to ten seconds."""
         places = {(line.settings.sip_host, line.settings.sip_port, line.settings.tcp) for line in self.lines}
-        if self._edge is not None:
+        if self.edge is not None:
             places.add((self._config.sip.host, self._config.sip.port, self._config.sip.tcp))
         await asyncio.gather(*(_wait_free(host, port, tcp) for host, port, tcp in sorted(places) if port))
 
@@ -179,8 +179,8 @@ class LinePool:
         for session in list(self._sessions):
             session.cancel()
         await asyncio.gather(*self._sessions, return_exceptions=True)
-        if self._edge is not None:
-            await self._edge.close()
+        if self.edge is not None:
+            await self.edge.close()
         shutil.rmtree(self._runtime, ignore_errors=True)
 
     @property
@@ -189,7 +189,7 @@ class LinePool:
         return [leg for line in self.lines for leg in line.legs.values()]
 
     def status(self) -> PoolStatus:
-        edge = self._edge.status() if self._edge is not None else None
+        edge = self.edge.status() if self.edge is not None else None
         wanted = {trunk.name for trunk in self._config.trunk if trunk.register}
         said = edge.registrations if edge is not None else self.lines[0].registrations
         registrations = {name: said.get(name, False) for name in sorted(wanted)}
@@ -247,8 +247,8 @@ class LinePool:
             self._all_up.clear()
         if up and self._draining:
             line.send(Drain())
-        if self._edge is not None:
-            self._edge.line_up(line.index, up)
+        if self.edge is not None:
+            self.edge.line_up(line.index, up)
 
     def answered(self, leg: Leg) -> None:
         """A leg was answered: its longest time begins."""
