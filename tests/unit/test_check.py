@@ -1,0 +1,211 @@
+"""`ivr check`: what it finds, how it says it, and what it says will serve."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from ivr import check
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """A folder with the shipped configuration on ports of its own, the shipped plans and models."""
+    monkeypatch.setenv("IVR_TOKEN", "hush")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "dialplans", tmp_path / "dialplans")
+    shutil.copytree(ROOT / "audio_prompts", tmp_path / "audio_prompts")
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    text = (ROOT / "config.toml").read_text("utf-8")
+    text = text.replace("port = 5060", f"port = {free_port()}").replace("port = 8080", f"port = {free_port()}")
+    (tmp_path / "config.toml").write_text(text, "utf-8")
+    return tmp_path
+
+
+def change(house: Path, old: str, new: str, file: str = "config.toml") -> int:
+    """Replace `old`, which must be there once, and return the line it is on."""
+    path = house / file
+    text = path.read_text("utf-8")
+    assert text.count(old) == 1, old
+    path.write_text(text.replace(old, new), "utf-8")
+    return text[: text.index(old)].count("\n") + 1
+
+
+def run(*arguments: str) -> tuple[int, list[str]]:
+    out = io.StringIO()
+    return check.main(list(arguments), out), out.getvalue().splitlines()
+
+
+def test_the_shipped_house_is_good_and_says_what_will_serve(house):
+    status, said = run()
+    assert status == 0, said
+    told = [line for line in said if not line.startswith("note:")]
+    assert told[0] == "all good: config.toml"
+    assert told[1].split()[:3] == ["400", "plan", "main"]
+    assert told[1].endswith("in en: hears with whisper whisper-tiny-en, speaks with pyttsx3")
+    assert told[2].endswith("in zh: hears with whisper whisper-base, speaks with pyttsx3")
+    assert "UDP and TCP, 1 line process, from 127.0.0.1/32" in told[3]
+    assert told[-1].endswith("sqlite:///var/ivr.db, kept 90 days")
+
+
+def test_checksums_are_compared_when_asked(house):
+    assert run("--deep")[0] == 0
+
+
+def test_a_missing_file_is_told(house):
+    assert run("--config", "none.toml") == (1, ["none.toml: no such file (give the path with --config)", "1 problem"])
+
+
+def test_faults_of_the_configuration_and_of_plans_are_told_together(house):
+    line = change(house, "processes = 1", "proceses = 1")
+    change(house, "start: welcome", "start: wellcome", "dialplans/main.yaml")
+    status, said = run()
+    assert status == 1
+    assert said[0] == f"config.toml:{line}: lines.proceses: unknown key (did you mean `processes`?)"
+    assert any(told.startswith("dialplans/main.yaml:") and "wellcome" in told for told in said[1:])
+
+
+def test_a_plan_that_is_not_there_and_a_language_it_does_not_speak(house):
+    first = change(house, 'pattern = "400"\nplan = "main"', 'pattern = "400"\nplan = "mian"') + 1
+    second = change(house, 'plan = "main"\nlanguage = "zh"', 'plan = "main"\nlanguage = "ko"') + 1
+    status, said = run()
+    assert status == 1
+    assert said[:2] == [
+        f"config.toml:{first}: number.0.plan: there is no plan `mian`"
+        " (there are: main; a plan is the file dialplans/mian.yaml)",
+        f"config.toml:{second}: number.1.language: plan `main` does not speak `ko` (it speaks en, zh)",
+    ]
+
+
+def test_a_number_whose_plan_is_faulty_is_not_told_twice(house):
+    change(house, "start: welcome", "start: wellcome", "dialplans/main.yaml")
+    status, said = run()
+    assert status == 1
+    assert not [told for told in said if told.startswith("config.toml")]
+
+
+def test_a_language_without_a_model_names_what_to_pull(house):
+    (house / "models").unlink()
+    (house / "models").mkdir()
+    status, said = run()
+    assert status == 1
+    assert [told for told in said if "speech.en" in told and "ivr models pull" in told]
+    assert [told for told in said if "speech.zh" in told and "ivr models pull" in told]
+
+
+def test_a_damaged_model_is_found_by_its_size(house):
+    (house / "models").unlink()
+    for name in ("whisper-tiny-en", "whisper-base"):
+        (house / "models" / name).mkdir(parents=True)
+        for file in (ROOT / "models" / name).iterdir():
+            (house / "models" / name / file.name).symlink_to(file)
+    shutil.copy(ROOT / "models" / "manifest.toml", house / "models")
+    broken = house / "models" / "whisper-base" / "tokenizer.json"
+    broken.unlink()
+    broken.write_text("{}")
+    status, said = run()
+    assert status == 1
+    assert any("model whisper-base: tokenizer.json has 2 bytes" in told for told in said)
+    assert any("(ivr models pull whisper-base)" in told for told in said)
+
+
+def test_a_piper_voice_that_is_not_there(house):
+    change(house, '[speech.zh]\nrecognizer = "auto"\nvoice = "pyttsx3"', '[speech.zh]\nvoice = "piper"')
+    status, said = run()
+    assert status == 1
+    assert any("speech.zh.voice: no Piper voice for `zh`" in told for told in said)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("[http]", '[store]\nurl = "mysql://x/y"\n[http]', "store.url: no support for mysql"),
+        ("[http]", '[store]\nurl = "sqlite:////proc/x/ivr.db"\n[http]', "store.url: /proc cannot be written to"),
+        ("[http]", '[store]\nrecordings = "config.toml"\n[http]', "store.recordings: "),
+        ("[http]", '[[agent]]\nname = "anna"\nuri = "sip:anna@"\n[http]', "agent.0.uri: "),
+        ('host = "127.0.0.1"          # l', 'host = "192.0.2.1"  # l', "sip.host: cannot listen on 192.0.2.1"),
+    ],
+    ids=["database", "folder", "no-folder", "agent", "address"],
+)  # fmt: skip
+def test_other_faults(house, old, new, told):
+    change(house, old, new)
+    status, said = run()
+    assert status == 1
+    assert any(told in line and line.startswith("config.toml:") for line in said), said
+
+
+def test_a_port_in_use_is_told(house):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        path = house / "config.toml"
+        text = path.read_text("utf-8").splitlines()
+        place = next(i for i, line in enumerate(text) if line.startswith("port ="))
+        text[place] = f"port = {port}"
+        path.write_text("\n".join(text), "utf-8")
+        status, said = run()
+    assert status == 1
+    told = f"config.toml:{place + 1}: sip.port: port {port} of 127.0.0.1 is in use"
+    assert said[0].startswith(told)
+
+
+def test_ports_are_left_alone_while_the_server_runs(house):
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"version": "9.9", "state": "ready"}')
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Health) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        path = house / "config.toml"
+        head, tail = path.read_text("utf-8").split("[http]")
+        path.write_text(head + f"[http]\nport = {server.server_port}\n" + tail[tail.index("token_env") :])
+        status, said = run()
+        server.shutdown()
+        thread.join()
+    assert status == 0, said
+    assert f"note: a server (ivr 9.9) runs on 127.0.0.1:{server.server_port}: ports not tried" in said
+
+
+def test_what_is_worth_knowing_but_keeps_nothing_from_serving(house, monkeypatch):
+    monkeypatch.delenv("IVR_TOKEN")
+    status, said = run()
+    assert status == 0
+    assert "note: IVR_TOKEN is not set: the HTTP API refuses everything but health (export IVR_TOKEN=...)" in said
+
+
+def test_a_transfer_to_nobody_is_noted_until_there_is_an_agent(house):
+    notes = [line for line in run()[1] if "cannot be dialled: no [[agent]] has that name" in line]
+    assert len(notes) == 1
+    name = notes[0].split("`")[1]
+    change(house, "[http]", f'[[agent]]\nname = "{name}"\nuri = "sip:desk@127.0.0.1:5090"\n[http]')
+    status, said = run()
+    assert status == 0, said
+    assert not [line for line in said if "cannot be dialled" in line]
+
+
+def test_a_broken_recording_is_told(house):
+    (house / "audio_prompts" / "en").mkdir(exist_ok=True)
+    (house / "audio_prompts" / "en" / "apology.wav").write_bytes(b"no sound")
+    status, said = run()
+    assert status == 1
+    assert any(told.startswith("audio_prompts/en/") for told in said)
