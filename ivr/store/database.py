@@ -22,7 +22,13 @@ from sqlalchemy import exc
 from ivr.errors import InvalidInput, Problem, Unavailable
 
 BUSY_TIMEOUT_MS = 5_000
+STATEMENT_TIMEOUT_MS = 30_000
 READERS = 4
+# A server that vanishes without a word is noticed within half a minute.
+_POSTGRESQL = {
+    "application_name": "ivr", "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5,
+    "keepalives_count": 3, "tcp_user_timeout": 20_000,
+}  # fmt: skip
 _MIGRATION_LOCK = 0x1B7CA115
 _TRANSIENT_SQLITE = {
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
@@ -59,10 +65,11 @@ def engines(url: sa.URL) -> tuple[sa.Engine, sa.Engine]:
         "pool_timeout": 5,
     }
     if url.get_backend_name() == "postgresql":
-        wait = {"connect_timeout": 5, "application_name": "ivr"}
-        options |= {"pool_pre_ping": True, "connect_args": wait}
+        options |= {"pool_pre_ping": True, "connect_args": _POSTGRESQL}
         writer = sa.create_engine(url, pool_size=1, max_overflow=0, **options)
         reader = sa.create_engine(url, pool_size=READERS, max_overflow=0, **options)
+        for engine in (writer, reader):
+            sa.event.listen(engine, "connect", _bound_statements)
         return writer, reader
     path = Path(url.database)
     try:
@@ -76,6 +83,11 @@ def engines(url: sa.URL) -> tuple[sa.Engine, sa.Engine]:
     _set_up_sqlite(writer, "BEGIN IMMEDIATE", "PRAGMA journal_mode=WAL", "PRAGMA secure_delete=ON")
     _set_up_sqlite(reader, "BEGIN", "PRAGMA query_only=ON")
     return writer, reader
+
+
+def _bound_statements(connection, _record) -> None:
+    connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
+    connection.commit()
 
 
 def _set_up_sqlite(engine: sa.Engine, begin: str, *pragmas: str) -> None:
@@ -99,6 +111,7 @@ def migrate(engine: sa.Engine) -> None:
     try:
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
+                connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             current = MigrationContext.configure(connection).get_current_revision()
             if current == head:

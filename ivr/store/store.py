@@ -75,7 +75,11 @@ class Store:
     async def open(self) -> None:
         """Connect, migrate, start the writer. Raises Unavailable: no database, or one from a newer version."""
         writing, self._reading = database.engines(self._url)
-        await asyncio.to_thread(database.migrate, writing)
+        try:
+            await asyncio.to_thread(database.migrate, writing)
+        except Unavailable:
+            writing.dispose()
+            raise
         self._readers = ThreadPoolExecutor(database.READERS, thread_name_prefix="store-reader")
         self._writer = Writer(writing)
         self._writer.start()
@@ -178,10 +182,7 @@ class Store:
     async def calls(self, cursor: str = "", limit: int = 50, filters: CallFilter | None = None) -> CallPage:
         """A page of calls, newest first. `limit` 1..200. Raises BadCursor, Unavailable."""
         query = _calls_query(filters or CallFilter(), _decode_cursor(cursor) if cursor else None)
-        limit = max(1, min(limit, PAGE_LIMIT))
-        rows = await self._read(lambda c: c.execute(query.limit(limit + 1)).mappings().all())
-        page = tuple(_call_record(r) for r in rows[:limit])
-        return CallPage(calls=page, next=_encode_cursor(page[-1]) if len(rows) > limit else None)
+        return await self._read(lambda c: _page(c, query, max(1, min(limit, PAGE_LIMIT))))
 
     async def _read(self, work: Callable[[sa.Connection], T]) -> T:
         if self._writer is None or self._reads_waiting >= _READS_WAITING:
@@ -350,6 +351,12 @@ def _calls_query(filters: CallFilter, before: tuple[datetime, str] | None) -> sa
         at, call_id = sa.literal(before[0], UtcTime), sa.literal(before[1])
         query = query.where(sa.tuple_(calls.c.started_at, calls.c.id) < sa.tuple_(at, call_id))
     return query
+
+
+def _page(connection: sa.Connection, query: sa.Select, limit: int) -> CallPage:
+    rows = connection.execute(query.limit(limit + 1)).mappings().all()
+    page = tuple(_call_record(r) for r in rows[:limit])
+    return CallPage(calls=page, next=_encode_cursor(page[-1]) if len(rows) > limit else None)
 
 
 def _encode_cursor(call: CallRecord) -> str:

@@ -81,7 +81,9 @@ class _Api:
         return _json({"ready": True})
 
     async def metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
+        return web.Response(
+            body=await asyncio.to_thread(metrics.render), headers={"Content-Type": metrics.CONTENT_TYPE}
+        )
 
     async def openapi(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._openapi, content_type="application/json")
