@@ -24,6 +24,7 @@ from ivr.line.sip import host_of, masked
 
 MIN_SESSION_EXPIRES_S = 90
 MAX_STREAMS = 10
+WARN_EVERY_S = 60
 REGISTER_RETRY_S = 15
 _PJ_LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO}
 
@@ -90,6 +91,7 @@ class Endpoint(pj.Endpoint):
         self.streams: set[int] = set()
         self._stream_handles = Handles(MAX_STREAMS)
         self._tcp = -1
+        self._warn_again = 0.0
         self._log = NativeLog()
         with _silenced_console():
             self.libCreate()
@@ -123,7 +125,9 @@ class Endpoint(pj.Endpoint):
         self._stream_handles.live = len(self.streams)
         room = self._stream_handles.room(time.monotonic())
         if room <= 0 and self._tcp >= 0:
-            log.warning("too many TCP connections; none is accepted for now")
+            if time.monotonic() >= self._warn_again:
+                self._warn_again = time.monotonic() + WARN_EVERY_S
+                log.warning("too many TCP connections; none is accepted for now")
             self.transportClose(self._tcp)
             self._tcp = -1
         elif room > MAX_STREAMS // 2 and self._tcp < 0:
@@ -132,8 +136,9 @@ class Endpoint(pj.Endpoint):
     def onRejectedIncomingCall(self, prm) -> None:
         """The library itself refused an INVITE: no call slot was free, or its SDP was of no use."""
         try:
-            source = host_of(prm.rdata.srcAddress)
-            self._on_refused("full" if prm.statusCode == pj.PJSIP_SC_BUSY_HERE else "media", source)
+            what = {486: "full", 488: "media", 406: "media", 400: "media", 415: "media"}.get(prm.statusCode)
+            if what:
+                self._on_refused(what, host_of(prm.rdata.srcAddress))
         except Exception:
             log.exception("news of a refusal failed")
 

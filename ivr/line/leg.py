@@ -27,7 +27,7 @@ from ivr.line.messages import (
     Refer,
     Transferred,
 )
-from ivr.line.sip import dial_cause, transfer_outcome
+from ivr.line.sip import dial_cause, host_of, transfer_outcome
 
 ENDING_MS = 900
 DTMF_MS = 120
@@ -99,6 +99,7 @@ class Leg(pj.Call):
         self.referrer: Leg | None = None
         self.media: LegMedia | None = None
         self.sip_call_id = ""
+        self.last_info = ""
         self._stream: pj.AudioMedia | None = None
         self._stream_index = 0
         self._codec = ""
@@ -282,7 +283,7 @@ class Leg(pj.Call):
         prm.statusCode = pj.PJSIP_SC_DECLINE
         prm.reason = "Decline"
         try:
-            self.line.refused("replaces", prm.rdata.srcAddress)
+            self.line.refused("replaces", host_of(prm.rdata.srcAddress))
         except Exception:
             log.exception("replace request failed", extra={"leg": self.leg})
 

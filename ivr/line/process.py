@@ -27,9 +27,8 @@ import select
 import signal
 import socket
 import sys
-import threading
 import time
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Callable
 
 import msgspec
@@ -37,13 +36,13 @@ import pjsua2 as pj
 
 from ivr.errors import IvrError
 from ivr.line import messages as m
-from ivr.line.budget import QUEUE_HANDLES, Handles
+from ivr.line.admission import Admission
 from ivr.line.channel import Inbox, Outbox, first_settings, log_to_stderr
 from ivr.line.endpoint import Account, Endpoint
 from ivr.line.guard import Guard
 from ivr.line.leg import Leg
 from ivr.line.media import Hearing, LegMedia, release_ports
-from ivr.line.sip import Sources, host_of, may_refer, opening, read_request
+from ivr.line.sip import may_refer, read_request
 
 DECIDE_MS = 2_000
 TICK_MS = 500
@@ -52,11 +51,7 @@ POLL_STREAMS_MS = 4
 FAREWELL_MS = 9_000
 SHUTDOWN_MS = 1_200
 DRAIN_RETRY_S = 5
-RESOLVE_S = 300
 REFUSALS_A_TICK = 10
-KNOWN_CALLS = 512
-HANDLES_A_CALL = 2  # RTP and RTCP
-SPARE_HANDLES = 8
 _PR_SET_PDEATHSIG = 1
 
 log = logging.getLogger("ivr.line")
@@ -77,10 +72,8 @@ class LineProcess:
         self._timers: list[tuple[float, int, int, Callable[[Leg], None]]] = []
         self._order = itertools.count()
         self._next_tick = time.monotonic() + TICK_MS / 1000
-        self._media_handles = Handles((QUEUE_HANDLES - SPARE_HANDLES) // HANDLES_A_CALL)
-        self._known_calls: OrderedDict[str, None] = OrderedDict()
         self._draining = False
-        self._refusals = 0
+        self._refusals: Counter[str] = Counter()
         self._stopping: str = ""
         self.wanted_stop: str = ""
         self._stop_at = 0.0
@@ -88,9 +81,8 @@ class LineProcess:
         self._peers = {peer.name: peer for peer in settings.peers}
         self.endpoint = Endpoint(settings, self.refused)
         self.max_legs = min(settings.max_legs, self.endpoint.max_calls)
-        self._sources = Sources(settings.allow)
-        self._resolver = threading.Thread(target=self._resolve, name="resolver", daemon=True)
-        self._guard = Guard(self._judge)
+        self._admission = Admission(settings, self._live_calls, self.refused, self._info_key)
+        self._guard = Guard(self._admission.judge)
         self._hearing = Hearing(settings, self.emit)
         self._account = self.endpoint.account(None, self._invited, self._registered)
         self._accounts = {
@@ -104,8 +96,7 @@ class LineProcess:
 
     def run(self) -> None:
         """Serve until the brain says Shutdown, a signal comes, or the brain is gone."""
-        self._resolver.start()
-        self._resolver.join(timeout=2)
+        self._admission.start()
         self._hearing.start()
         self.emit(m.Ready(os.getpid(), self.endpoint.sip_port, self.max_legs))
         poller = select.poll()
@@ -201,7 +192,7 @@ class LineProcess:
                 self._try(then, leg)
         if now >= self._next_tick:
             self._next_tick = now + TICK_MS / 1000
-            self._refusals = 0
+            self._refusals.clear()
             for leg in list(self.legs.values()):
                 self._try(lambda one: one.check_rtp(TICK_MS), leg)
 
@@ -237,9 +228,9 @@ class LineProcess:
             self.emit(m.Failure(message, leg))
 
     def refused(self, what: str, source: str) -> None:
-        """News of something refused, at most REFUSALS_A_TICK a tick: a flood must not become ours."""
-        self._refusals += 1
-        if self._refusals > REFUSALS_A_TICK:
+        """News of something refused, at most REFUSALS_A_TICK of a kind in a tick: a flood must not become ours."""
+        self._refusals[what] += 1
+        if self._refusals[what] > REFUSALS_A_TICK:
             return
         log.warning("refused", extra={"what": what, "source": source})
         self.emit(m.Refused(what, source))
@@ -257,8 +248,8 @@ class LineProcess:
 
     def gone(self, leg: Leg) -> None:
         """The native call is disconnected."""
-        if self._lingering.pop(leg.leg, None) is not None and leg.outgoing:
-            self._media_handles.closed(time.monotonic())
+        if self._lingering.pop(leg.leg, None) is not None:
+            self._admission.media_freed()
         self._dead.append(leg)
 
     def wants_transfer(self, leg: Leg, target: str) -> Leg | None:
@@ -277,34 +268,20 @@ class LineProcess:
 
     # What arrives -----------------------------------------------------------------------------------------------
 
-    def _judge(self, message: str, source: str) -> int:
-        """For the guard: the source first, then whether the media sockets of one more call may be opened."""
-        method, in_dialog = opening(message)
-        code = self._sources.judge(message, source)
-        if code > 0:
-            self.refused("transfer" if method == "REFER" else "source", read_request(message, source).source)
-        if code or in_dialog or method != "INVITE":
-            return code
-        call_id = read_request(message, source).call_id
-        if call_id in self._known_calls:
-            return 0
-        if not self._media_room():
-            self.refused("full", host_of(source))
-            return 503
-        self._known_calls[call_id] = None
-        if len(self._known_calls) > KNOWN_CALLS:
-            self._known_calls.popitem(last=False)
-        self._media_handles.closed(time.monotonic())
-        return 0
-
-    def _media_room(self) -> bool:
-        self._media_handles.live = len(self.legs) + len(self._lingering)
-        return self._media_handles.room(time.monotonic()) > 0
+    def _info_key(self, call_id: str, number: str, key: str) -> bool:
+        """A key by INFO; a retransmission of the same request counts once."""
+        leg = next((leg for leg in self.legs.values() if leg.sip_call_id == call_id), None)
+        if leg is None:
+            return False
+        if leg.last_info != number:
+            leg.last_info = number
+            leg.open_media().dtmf(key, "info")
+        return True
 
     def _invited(self, account: Account, call_id: int, message: str, source: str) -> None:
         self._reap()
-        request = read_request(message, source, self._sources.edge)
-        peer = self._peers.get(self._sources.peer_at(request.source))
+        request = read_request(message, source, self._admission.sources.edge)
+        peer = self._admission.peer_at(request.source)
         leg = Leg(self, account, self._new_id(), call_id, peer=peer, source=request.source)
         leg.sip_call_id = request.call_id
         self.legs[leg.leg] = leg
@@ -321,18 +298,6 @@ class LineProcess:
 
     def _registered(self, peer: str, registered: bool, code: int, reason: str) -> None:
         self.emit(m.Registration(peer, registered, code, reason))
-
-    def _resolve(self) -> None:
-        """Resolver thread: keep the peers' and the edge's addresses current."""
-        while True:
-            addresses, edge = {}, set()
-            for peer in self.settings.peers:
-                for address in _addresses(peer.host):
-                    addresses[address] = peer.name
-            if self.settings.edge:
-                edge.update(_addresses(self.settings.edge.rpartition(":")[0] or self.settings.edge))
-            self._sources.addresses, self._sources.edge = addresses, frozenset(edge)
-            time.sleep(RESOLVE_S)
 
     # Commands ---------------------------------------------------------------------------------------------------
 
@@ -396,7 +361,7 @@ class LineProcess:
             self.emit(m.DialFailed(command.request, "not_allowed", "no such peer"))
         elif self._stopping or self._draining:
             self.emit(m.DialFailed(command.request, "shutdown", "draining"))
-        elif self._room() < 1 or not self._media_room():
+        elif self._room() < 1 or not self._admission.media_room():
             self.emit(m.DialFailed(command.request, "full", "every leg is taken"))
         else:
             self._reap()
@@ -452,8 +417,11 @@ class LineProcess:
         lasts_ms = leg.open_media().say_apology(path) if path else 0
         self.after(min(left_ms, lasts_ms + 200 if lasts_ms else 0), leg.leg, _brain_lost)
 
+    def _live_calls(self) -> int:
+        return len(self.legs) + len(self._lingering)
+
     def _room(self) -> int:
-        return self.max_legs - len(self.legs) - len(self._lingering)
+        return self.max_legs - self._live_calls()
 
     def _new_id(self) -> int:
         self._last_id = next(self._ids)
@@ -484,14 +452,6 @@ def _brain_lost(leg: Leg) -> None:
 
 def _dialable(uri: str, peer: m.Peer) -> str:
     return f"{uri};transport=tcp" if peer.transport == "tcp" and "transport=" not in uri else uri
-
-
-def _addresses(host: str) -> set[str]:
-    try:
-        return {info[4][0] for info in socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)}
-    except OSError:
-        log.warning("name does not resolve", extra={"host": host})
-        return set()
 
 
 def _obey_signals(line: LineProcess) -> None:

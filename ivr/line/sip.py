@@ -98,6 +98,44 @@ def opening(message: str) -> tuple[str, bool]:
     return method, bool(receivers) and re.search(r";\s*tag\s*=", receivers[0], re.IGNORECASE) is not None
 
 
+def _body(message: str, content_type: str) -> str | None:
+    """The body when it is of this type, None when it is not or when there is none."""
+    types = _headers(message, ("content-type", "c"))
+    body = message.partition("\r\n\r\n")[2]
+    if not body or not types or types[0].partition(";")[0].strip().lower() != content_type:
+        return None
+    return body
+
+
+def sdp_is_broken(message: str) -> bool:
+    """Whether a request carries SDP that cannot be one (RFC 4566 section 5): such an offer gets 488, not 400."""
+    body = _body(message, "application/sdp")
+    if body is None:
+        return False
+    lines = [line for line in body.replace("\r\n", "\n").split("\n") if line]
+    if not all(re.match(r"[a-z]=", line) for line in lines) or lines[:1] != ["v=0"]:
+        return True
+    media = [line for line in lines if line.startswith("m=")]
+    sound = all(re.match(r"m=\S+ \d{1,5}(/\d+)? \S+ \S", line) for line in media)
+    return not media or not sound or not all(any(line.startswith(f"{t}=") for line in lines) for t in "osc")
+
+
+def info_key(message: str) -> str:
+    """The key in an INFO of type application/dtmf, which the library does not know; empty when there is none.
+
+    Its body is the bare key, or its number as in RFC 4733 (10 star, 11 pound).
+    """
+    body = (_body(message, "application/dtmf") or "").strip()
+    key = {"10": "*", "11": "#"}.get(body, body.upper())
+    return key if re.fullmatch(r"[0-9*#A-D]", key) else ""
+
+
+def sequence(message: str) -> str:
+    """The CSeq header."""
+    found = _headers(message, ("cseq",))
+    return found[0] if found else ""
+
+
 @dataclass
 class Sources:
     """Who may ring: the networks of the allow-list, the edge proxy, and the peers' own addresses.
