@@ -104,8 +104,10 @@ async def _sentences(report: Report, srv: Server, caller: Caller, _data: Path | 
     cut = sum(bool(r.judged.cut_off) for r in results)
     report.row(f"word errors, {len(results)} recorded sentences of 4 or more words", "<= 8 %",
                f"{rate:.1f} % (cut off {cut})", rate <= 8)  # fmt: skip
-    report.details["sentences"] = [{"said": r.utterance.text, "heard": r.judged.heard, "errors": e,
-                                    "cut": r.judged.cut_off} for r, (e, _) in zip(results, pairs, strict=True)]  # fmt: skip
+    report.details["sentences"] = [
+        {"said": r.utterance.text, "heard": r.judged.heard, "errors": e, "cut": r.judged.cut_off}
+        for r, (e, _) in zip(results, pairs, strict=True)
+    ]
 
 
 async def _digits(report: Report, srv: Server, caller: Caller, data: Path | None) -> None:
@@ -176,6 +178,8 @@ async def _noise(report: Report, srv: Server, caller: Caller, data: Path | None)
     taken = [r.utterance.name for r in results if r.value]
     report.row("silence, coughs, music, babble taken as an answer", "none",
                f"{len(taken)} of {len(results)}{': ' + ', '.join(taken) if taken else ''}", not taken)  # fmt: skip
+    report.details["noise"] = [{"sound": r.utterance.name, "value": r.value, "heard": r.judged.heard,
+                                "rejected": r.judged.rejected} for r in results]  # fmt: skip
 
 
 async def _mandarin(report: Report, srv: Server, caller: Caller, data: Path | None) -> None:
