@@ -101,9 +101,12 @@ def string_together(files: list[Path], rng: random.Random) -> Speech:
         if voiced.sum() < 4:
             continue
         gap = np.zeros((GAP_MS + rng.randrange(0, 400, FRAME_MS)) * 8, np.float32)
-        edges = np.flatnonzero(voiced)
+        edges = np.flatnonzero(np.convolve(voiced, np.ones(4), "full")[3:] >= 3)
+        if not len(edges):
+            continue
+        last = int(np.flatnonzero(np.convolve(voiced, np.ones(4), "full")[: len(voiced)] >= 3)[-1])
         start = at + len(gap) // NARROW_SAMPLES
-        spans.append((start + int(edges[0]), start + int(edges[-1]) + 1))
+        spans.append((start + int(edges[0]), start + last + 1))
         pieces += [gap, speech]
         labels += [np.zeros(len(gap) // NARROW_SAMPLES, bool), voiced]
         at = start + len(voiced)
@@ -336,14 +339,14 @@ def echo_table(talkers: list[np.ndarray]) -> None:
                     cost = max(cost, spent)
                     bare += bool(barge_ins(prompt, echo, gated=False)[0])
                     talker = talkers[number % len(talkers)]
-                    onset = int(np.flatnonzero(label(talker))[0])
+                    onset = int(np.flatnonzero(np.convolve(label(talker), np.ones(4), "full")[3:] >= 3)[0])
                     for level in found:
                         at = NARROW_HZ * 3 // 2 // NARROW_SAMPLES * NARROW_SAMPLES
                         over = echo.copy()
                         voice = talker[: len(over) - at] * 10 ** ((level - level_db(talker)) / 20)
                         over[at : at + len(voice)] += voice
                         begun = at // NARROW_SAMPLES + onset
-                        first = next((i for i in barge_ins(prompt, over)[0] if i >= begun - 5), None)
+                        first = next((i for i in barge_ins(prompt, over)[0] if i > at // NARROW_SAMPLES), None)
                         if first is not None:
                             found[level].append((first + 1 - begun) * FRAME_MS)
                 print(
