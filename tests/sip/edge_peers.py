@@ -163,6 +163,12 @@ CALL = (invite(), expect(100, True), expect(180, True), expect(200), ack())
 HANGUP = (request("BYE", 9), expect(200))
 
 
+def _written(folder: Path, steps: tuple[str, ...]) -> Path:
+    path, body = folder / "scenario.xml", "\n".join(steps)
+    path.write_text(f'<?xml version="1.0" encoding="UTF-8"?>\n<scenario name="steps">\n{body}\n</scenario>\n')
+    return path
+
+
 class Sipp:
     """A running sipp."""
 
@@ -184,9 +190,7 @@ async def sipp(
 ) -> AsyncIterator[Sipp]:  # fmt: skip
     """Run the steps as a caller at `source:port`."""
     with tempfile.TemporaryDirectory() as folder:
-        scenario, errors = Path(folder, "scenario.xml"), Path(folder, "errors.log")
-        body = "\n".join(steps)
-        scenario.write_text(f'<?xml version="1.0" encoding="UTF-8"?>\n<scenario name="steps">\n{body}\n</scenario>\n')
+        scenario, errors = _written(Path(folder), steps), Path(folder, "errors.log")
         process = await asyncio.create_subprocess_exec(
             "sipp", remote, "-sf", str(scenario), "-i", source, "-p", str(port), "-mi", source, "-mp", str(media),
             "-s", number, "-m", str(calls), "-l", str(calls), "-r", str(per_second), "-t", transport, "-nostdin",
@@ -210,9 +214,9 @@ async def sipp_passes(remote: str, port: int, *steps: str, **options: object) ->
 
 
 def message(first: str, *headers: str, body: str = "", via: str = "127.0.0.1:9", **replaced: str) -> bytes:
-    """A request; headers given by name in `replaced` (`from_`, `to`, `call_id`, `cseq`) replace the usual ones."""
+    """A request; headers given by name in `replaced` (`via_`, `from_`, `to`, `call_id`, `cseq`) replace the usual ones."""
     usual = {
-        "via": f"Via: SIP/2.0/UDP {via};branch=z9hG4bK-{abs(hash((first, headers, via))) % 10**9}",
+        "via_": f"Via: SIP/2.0/UDP {via};branch=z9hG4bK-{abs(hash((first, headers, via))) % 10**9}",
         "from_": "From: <sip:stranger@127.0.0.1>;tag=s1",
         "to": "To: <sip:400@127.0.0.1>",
         "call_id": f"Call-ID: {abs(hash((first, headers)))}@stranger",

@@ -173,7 +173,7 @@ async def test_giving_up_a_dialled_call_cancels_it_at_the_far_end(ivr, peer):
     legs: list[Leg] = []
     dialling = asyncio.create_task(ivr.pool.dial("580", on_leg=legs.append))
     theirs = await peer.rung.get()
-    while not legs:
+    while not legs:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     assert (await event(legs[0], LegState)).state == "ringing"
     dialling.cancel()
@@ -211,7 +211,7 @@ async def test_a_killed_edge_comes_back_and_calls_that_were_up_go_on(ivr, peer):
     assert isinstance(call, Leg)
     guard = ivr.pool.edge.pid
     os.kill(guard, signal.SIGKILL)
-    while ivr.pool.status().restarts == before or not ivr.pool.status().edge_up:
+    while ivr.pool.status().restarts == before or not ivr.pool.status().edge_up:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     assert call.ended is None
     call.hangup()
