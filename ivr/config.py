@@ -21,7 +21,7 @@ from ivr.toml_places import Place
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=3_600_000)]
-Seconds = Annotated[int, msgspec.Meta(ge=0, le=86_400)]
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 Language = Annotated[str, msgspec.Meta(pattern="^[a-z]{2}$")]
 
 RTP_PORTS = 100
@@ -52,7 +52,7 @@ class Sip(_Section, frozen=True):
     rtp_port: Port = 20_000
     """First UDP port of RTP; each line process takes 100 ports from there."""
     rtp_timeout_s: Seconds = 30
-    """A call whose RTP stops for so long ends, unless it is on hold; 0 never ends it. Seconds."""
+    """A call whose RTP stops for so long ends, unless it is on hold. Seconds."""
     session_expires_s: Annotated[int, msgspec.Meta(ge=90, le=86_400)] = 1_800
     """Session timer offered (RFC 4028). Seconds."""
     flood_per_second: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 20
@@ -66,8 +66,6 @@ class Lines(_Section, frozen=True):
     """Number of line processes; each holds four legs and takes about 1 % of a core a call."""
     reserve_legs: Annotated[int, msgspec.Meta(ge=0, le=64)] = 1
     """Legs kept free for transfers, so that nobody who was promised a person is stuck."""
-    restart_within_s: Seconds = 2
-    """Pause before a line process that died is started again, at most. Seconds."""
     max_call_s: Seconds = 3_600
     """A call longer than this is ended in words. Seconds."""
 
@@ -183,7 +181,7 @@ class Recognition(_Section, frozen=True):
     threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     """Recogniser threads; the number of cores that may be given to recognition."""
     queue_limit: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 64
-    """Decodes that may wait; beyond it the oldest speculative one is dropped."""
+    """Final decodes that may wait; beyond it an utterance counts as failed at once, so that nobody waits for long."""
 
 
 class Synthesis(_Section, frozen=True):
