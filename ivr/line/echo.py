@@ -87,7 +87,10 @@ class EchoGate:
         if self._lag < 0:
             return captured, SILENT_DB
         echo = np.convolve(self._source(self._lag, NARROW_SAMPLES), self._path, "valid")
-        return captured - echo, level_db(echo) + RESIDUAL_DB
+        remainder = captured - echo
+        if float(remainder @ remainder) > float(captured @ captured):
+            return captured, SILENT_DB
+        return remainder, level_db(echo) + RESIDUAL_DB
 
     def _source(self, lag: int, samples: int) -> np.ndarray:
         """What was played for the last `samples` captured, seen through a delay, with the filter's run-up."""

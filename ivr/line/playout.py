@@ -229,8 +229,10 @@ class Playout:
         return frame.ljust(FRAME_BYTES, b"\0")
 
     def _dry(self) -> bytes:
-        if self._state in ("pausing", "resuming"):
-            self._state = "paused" if self._state == "pausing" else "playing"
+        if self._state == "pausing":
+            self._state = "paused"
+            return SILENCE
+        self._state = "playing"
         if not self._more:
             self._end("finished")
         elif self._started:
