@@ -33,7 +33,7 @@ def reference() -> str:
     return "\n".join(parts)
 
 
-def keys() -> list[str]:
+def every_key() -> list[str]:
     """Every key in dotted form, tables of lists and languages without an index: `trunk.limits.calls_per_hour`."""
     found: list[str] = []
 
