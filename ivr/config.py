@@ -67,7 +67,7 @@ class Lines(_Section, frozen=True):
     reserve_legs: Annotated[int, msgspec.Meta(ge=0, le=64)] = 1
     """Legs kept free for transfers, so that nobody who was promised a person is stuck."""
     max_call_s: Seconds = 3_600
-    """A call longer than this is ended in words. Seconds."""
+    """A call longer than this is hung up. Seconds."""
 
 
 class Number(_Section, frozen=True):

