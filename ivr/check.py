@@ -10,6 +10,7 @@ import argparse
 import ctypes.util
 import http.client
 import json
+import os
 import re
 import shutil
 import sys
@@ -29,8 +30,6 @@ from ivr.telephony.dialing import DialPolicy, Refused, parse_agent
 from ivr.telephony.ports import is_free
 from ivr.telephony.settings import line_port
 from ivr.toml_places import Place, line_of
-
-KAMAILIO = "/usr/sbin/kamailio"
 
 
 class Check:
@@ -141,7 +140,7 @@ class Check:
 
     def _ports(self, config: Config) -> Iterator[Problem]:
         processes = config.lines.processes
-        if processes > 1 and not (Path(KAMAILIO).exists() or shutil.which("kamailio")):
+        if processes > 1 and shutil.which("kamailio", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
             message = "more than one line process needs Kamailio, which is not installed"
             yield self._fault(("lines", "processes"), message, "apt-get install kamailio, or processes = 1")
         if (version := _running(config)) is not None:
