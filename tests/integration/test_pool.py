@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from os import kill
 
 import pytest
+import pytest_asyncio
 
 from ivr.config import Config, Lines, Number, Sip, Trunk
 from ivr.line.fake import FakeWorld
@@ -28,7 +29,8 @@ from ivr.line.messages import (
 from ivr.telephony.leg import DialOutcome, Leg
 from ivr.telephony.pool import LinePool
 
-A_PORT, B_PORT = 25_000, 25_020
+A_PORT, B_PORT, OWN_A_PORT, OWN_B_PORT = 25_000, 25_020, 25_040, 25_060
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 SAID = "Good morning. I would like to know the balance of my account, please."
 
 
@@ -43,20 +45,21 @@ def speech(tmp_path_factory) -> str:
     return str(path)
 
 
-def config(port: int, rtp: int, **lines) -> Config:
+def config(port: int, other: int, rtp: int, **lines) -> Config:
     return Config(
         sip=Sip(port=port, rtp_port=rtp),
         lines=Lines(**{"processes": 1, "reserve_legs": 0} | lines),
         number=(Number(pattern="4xx", plan="main"), Number(pattern="401", plan="main", language="zh")),
-        trunk=(Trunk(name="b", host="127.0.0.1", port=B_PORT, from_user="100", prefixes=("4", "5")),),
+        trunk=(Trunk(name="b", host="127.0.0.1", port=other, from_user="100", prefixes=("4", "5")),),
     )
 
 
 class Pools:
     """A, who dials, and B, who is rung; B's legs come out of `rung` and live until the test ends."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, a_port: int = A_PORT, b_port: int = B_PORT) -> None:
         self.kind = kind
+        self._ports = a_port, b_port
         self.world = FakeWorld()
         self.rung: asyncio.Queue[Leg] = asyncio.Queue()
         self.refuse = 0
@@ -66,8 +69,9 @@ class Pools:
 
     async def start(self, **lines) -> None:
         launch = self.world.launch if self.kind == "fake" else None
-        self.a = LinePool(config(A_PORT, 25_100), self._nobody, launch=launch)
-        self.b = LinePool(config(B_PORT, 25_300, **lines), self._take, launch=launch)
+        a_port, b_port = self._ports
+        self.a = LinePool(config(a_port, b_port, 26_000 + a_port % 100 * 10), self._nobody, launch=launch)
+        self.b = LinePool(config(b_port, a_port, 26_000 + b_port % 100 * 10, **lines), self._take, launch=launch)
         await asyncio.gather(self.a.start(), self.b.start())
 
     async def close(self) -> None:
@@ -92,19 +96,43 @@ class Pools:
         return leg, await self.rung.get()
 
 
-@pytest.fixture(params=["fake", "real"])
-def pools(request):
-    @asynccontextmanager
-    async def run(**lines):
-        pair = Pools(request.param)
-        try:
-            await pair.start(**lines)
-            async with asyncio.timeout(30):
-                yield pair
-        finally:
-            await pair.close()
+@pytest_asyncio.fixture(params=["fake", "real"], scope="module", loop_scope="module")
+async def shared(request):
+    """A pair for the tests that leave nothing behind."""
+    pair = Pools(request.param)
+    try:
+        await pair.start()
+        yield pair
+    finally:
+        await pair.close()
 
-    return run
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def pools(shared):
+    """The shared pair, as new."""
+    yield shared
+    shared.refuse, shared.answer_at_once = 0, True
+    async with asyncio.timeout(10):
+        for leg in [*shared.a.legs, *shared.b.legs]:
+            leg.hangup()
+            await leg.wait_ended()
+    while not shared.rung.empty():
+        shared.rung.get_nowait()
+
+
+@asynccontextmanager
+async def own_pools(kind: str, **lines):
+    """A pair of its own for a test that breaks or fills it; one kind and its ports at a time."""
+    pair = Pools(kind, OWN_A_PORT, OWN_B_PORT)
+    try:
+        await pair.start(**lines)
+        async with asyncio.timeout(30):
+            yield pair
+    finally:
+        await pair.close()
+
+
+both_kinds = pytest.mark.parametrize("kind", ["fake", "real"])
 
 
 async def until(leg: Leg, kind: type, seen: list | None = None):
@@ -118,94 +146,95 @@ async def until(leg: Leg, kind: type, seen: list | None = None):
 
 
 async def test_a_call_is_answered_and_hung_up_by_the_caller(pools):
-    async with pools() as p:
-        ours, theirs = await p.call("401")
-        assert (theirs.info.number, theirs.info.caller, theirs.info.plan, theirs.info.language) == (
-            "401", "100", "main", "zh",
-        )  # fmt: skip
-        assert theirs.info.source == "127.0.0.1"
-        assert ours.info.sip_call_id == theirs.info.sip_call_id != ""
-        ours.hangup()
-        ended = await theirs.wait_ended()
-        assert (ended.cause, ended.by) == ("hangup", "them")
-        assert (await ours.wait_ended()).by == "us"
-        assert p.a.status().legs_used == p.b.status().legs_used == 0
+    p = pools
+    ours, theirs = await p.call("401")
+    assert (theirs.info.number, theirs.info.caller, theirs.info.plan, theirs.info.language) == (
+        "401", "100", "main", "zh",
+    )  # fmt: skip
+    assert theirs.info.source == "127.0.0.1"
+    assert ours.info.sip_call_id == theirs.info.sip_call_id != ""
+    ours.hangup()
+    ended = await theirs.wait_ended()
+    assert (ended.cause, ended.by) == ("hangup", "them")
+    assert (await ours.wait_ended()).by == "us"
+    assert p.a.status().legs_used == p.b.status().legs_used == 0
 
 
 async def test_the_rung_side_hangs_up(pools):
-    async with pools() as p:
-        ours, theirs = await p.call()
-        theirs.hangup()
-        ended = await ours.wait_ended()
-        assert (ended.cause, ended.by) == ("hangup", "them")
+    p = pools
+    ours, theirs = await p.call()
+    theirs.hangup()
+    ended = await ours.wait_ended()
+    assert (ended.cause, ended.by) == ("hangup", "them")
 
 
 @pytest.mark.parametrize(("code", "cause"), [(486, "busy"), (603, "rejected"), (480, "no_answer")])
 async def test_a_refusal_is_a_value(pools, code, cause):
-    async with pools() as p:
-        p.refuse = code
-        outcome = await p.a.dial("400")
-        assert isinstance(outcome, DialOutcome)
-        assert (outcome.cause, outcome.code) == (cause, code)
+    p = pools
+    p.refuse = code
+    outcome = await p.a.dial("400")
+    assert isinstance(outcome, DialOutcome)
+    assert (outcome.cause, outcome.code) == (cause, code)
 
 
 async def test_a_number_nobody_serves_is_404(pools):
-    async with pools() as p:
-        outcome = await p.a.dial("590")
-        assert isinstance(outcome, DialOutcome)
-        assert (outcome.cause, outcome.code) == ("unreachable", 404)
+    p = pools
+    outcome = await p.a.dial("590")
+    assert isinstance(outcome, DialOutcome)
+    assert (outcome.cause, outcome.code) == ("unreachable", 404)
 
 
 async def test_giving_up_while_it_rings_cancels(pools):
-    async with pools() as p:
-        p.answer_at_once = False
-        dialling = asyncio.create_task(p.a.dial("400"))
-        theirs = await p.rung.get()
-        theirs.ring()
-        dialling.cancel()
-        ended = await theirs.wait_ended()
-        assert (ended.cause, ended.by) == ("cancelled", "them")
+    p = pools
+    p.answer_at_once = False
+    dialling = asyncio.create_task(p.a.dial("400"))
+    theirs = await p.rung.get()
+    theirs.ring()
+    dialling.cancel()
+    ended = await theirs.wait_ended()
+    assert (ended.cause, ended.by) == ("cancelled", "them")
 
 
 async def test_nobody_answers_in_time(pools):
-    async with pools() as p:
-        p.answer_at_once = False
-        outcome = await p.a.dial("400", timeout_ms=300)
-        assert isinstance(outcome, DialOutcome)
-        assert outcome.cause == "no_answer"
-        await (await p.rung.get()).wait_ended()
+    p = pools
+    p.answer_at_once = False
+    outcome = await p.a.dial("400", timeout_ms=300)
+    assert isinstance(outcome, DialOutcome)
+    assert outcome.cause == "no_answer"
+    await (await p.rung.get()).wait_ended()
 
 
 async def test_keys_arrive_in_order(pools):
-    async with pools() as p:
-        ours, theirs = await p.call()
-        ours.send_dtmf("12#")
-        assert [(await until(theirs, Dtmf)).digit for _ in "12#"] == ["1", "2", "#"]
+    p = pools
+    ours, theirs = await p.call()
+    ours.send_dtmf("12#")
+    assert [(await until(theirs, Dtmf)).digit for _ in "12#"] == ["1", "2", "#"]
 
 
 async def test_a_prompt_is_heard_as_one_utterance_with_its_audio(pools, speech):
-    async with pools() as p:
-        ours, theirs = await p.call()
-        turn = theirs.listen(no_input_ms=0, wait_ms=900)
-        playout = ours.play([Segment(speech)])
-        started = await until(ours, PlayoutStarted)
-        assert started.playout == playout
-        spoke = await until(theirs, SpeechStarted)
-        assert spoke.turn == turn
-        seen: list = []
-        ended = await until(theirs, SpeechEnded, seen)
-        with wave.open(speech, "rb") as file:
-            prompt_ms = file.getnframes() * 1000 // file.getframerate()
-        audio_ms = sum(len(e.pcm) for e in seen if isinstance(e, Audio)) // 32
-        assert ended.reason == "endpoint"
-        assert prompt_ms - 400 <= ended.end_ms - ended.start_ms <= prompt_ms + 100
-        assert audio_ms >= ended.end_ms - ended.start_ms
-        over = await until(ours, PlayoutEnded)
-        assert (over.reason, abs(over.heard_ms - prompt_ms) <= 20) == ("finished", True)
+    p = pools
+    ours, theirs = await p.call()
+    turn = theirs.listen(no_input_ms=0, wait_ms=900)
+    playout = ours.play([Segment(speech)])
+    started = await until(ours, PlayoutStarted)
+    assert started.playout == playout
+    spoke = await until(theirs, SpeechStarted)
+    assert spoke.turn == turn
+    seen: list = []
+    ended = await until(theirs, SpeechEnded, seen)
+    with wave.open(speech, "rb") as file:
+        prompt_ms = file.getnframes() * 1000 // file.getframerate()
+    audio_ms = sum(len(e.pcm) for e in seen if isinstance(e, Audio)) // 32
+    assert ended.reason == "endpoint"
+    assert prompt_ms - 400 <= ended.end_ms - ended.start_ms <= prompt_ms + 100
+    assert audio_ms >= ended.end_ms - ended.start_ms
+    over = await until(ours, PlayoutEnded)
+    assert (over.reason, abs(over.heard_ms - prompt_ms) <= 20) == ("finished", True)
 
 
-async def test_full_is_refused_before_answering(pools):
-    async with pools(reserve_legs=2) as p:
+@both_kinds
+async def test_full_is_refused_before_answering(kind):
+    async with own_pools(kind, reserve_legs=2) as p:
         calls = [await p.call() for _ in range(2)]
         outcome = await p.a.dial("400")
         assert isinstance(outcome, DialOutcome)
@@ -214,32 +243,33 @@ async def test_full_is_refused_before_answering(pools):
 
 
 async def test_two_callers_bridged_in_one_process_hear_each_other(pools, speech):
-    async with pools() as p:
-        (first, b1), (second, b2) = await p.call(), await p.call()
-        assert await p.b.bridge(b1, b2)
-        second.listen(no_input_ms=0)
-        first.play([Segment(speech)])
-        await until(second, SpeechStarted)
-        await p.b.unbridge(b1)
+    p = pools
+    (first, b1), (second, b2) = await p.call(), await p.call()
+    assert await p.b.bridge(b1, b2)
+    second.listen(no_input_ms=0)
+    first.play([Segment(speech)])
+    await until(second, SpeechStarted)
+    await p.b.unbridge(b1)
 
 
 async def test_a_strangers_transfer_is_refused_and_nothing_dialled(pools):
-    async with pools() as p:
-        ours, theirs = await p.call()
-        assert await ours.refer("sip:401@127.0.0.1:25020") == "rejected"
-        assert theirs.ended is None
-        assert p.rung.empty()
+    p = pools
+    ours, theirs = await p.call()
+    assert await ours.refer("sip:401@127.0.0.1:25020") == "rejected"
+    assert theirs.ended is None
+    assert p.rung.empty()
 
 
 async def test_what_may_not_be_dialled_is_not_referred_to(pools):
-    async with pools() as p:
-        ours, _theirs = await p.call()
-        assert await ours.refer("112") == "rejected"
-        assert await ours.refer("sip:mallory@198.51.100.7") == "rejected"
+    p = pools
+    ours, _theirs = await p.call()
+    assert await ours.refer("112") == "rejected"
+    assert await ours.refer("sip:mallory@198.51.100.7") == "rejected"
 
 
-async def test_drain_refuses_new_calls_and_waits_for_the_old(pools):
-    async with pools() as p:
+@both_kinds
+async def test_drain_refuses_new_calls_and_waits_for_the_old(kind):
+    async with own_pools(kind) as p:
         ours, _theirs = await p.call()
         draining = asyncio.create_task(p.b.drain())
         await asyncio.sleep(0)
@@ -251,8 +281,9 @@ async def test_drain_refuses_new_calls_and_waits_for_the_old(pools):
         assert await draining
 
 
-async def test_a_killed_line_ends_its_legs_and_comes_back(pools):
-    async with pools() as p:
+@both_kinds
+async def test_a_killed_line_ends_its_legs_and_comes_back(kind):
+    async with own_pools(kind) as p:
         _ours, theirs = await p.call()
         if p.kind == "fake":
             p.world.lines[-1].kill()
@@ -264,8 +295,9 @@ async def test_a_killed_line_ends_its_legs_and_comes_back(pools):
         await p.call()
 
 
-async def test_closing_ends_every_call(pools):
-    async with pools() as p:
+@both_kinds
+async def test_closing_ends_every_call(kind):
+    async with own_pools(kind) as p:
         ours, theirs = await p.call()
         await p.b.close()
         assert (await theirs.wait_ended()).cause == "shutdown"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import struct
 import tempfile
@@ -59,12 +60,18 @@ class Server:
 
 
 def config(
-    port: int, rtp: int, processes: int, trunk: tuple[Trunk, ...] = (), flood: int = 1_000, **sip: object
+    port: int,
+    rtp: int,
+    processes: int,
+    trunk: tuple[Trunk, ...] = (),
+    numbers: tuple[str, ...] = ("4xx",),
+    flood: int = 1_000,
+    **sip: object,
 ) -> Config:
     return Config(
         sip=Sip(port=port, rtp_port=rtp, flood_per_second=flood, **sip),
         lines=Lines(processes=processes, reserve_legs=0),
-        number=(Number(pattern="4xx", plan="main"),),
+        number=tuple(Number(pattern=pattern, plan="main") for pattern in numbers),
         trunk=trunk,
     )
 
@@ -214,7 +221,7 @@ async def sipp_passes(remote: str, port: int, *steps: str, **options: object) ->
 
 
 def message(first: str, *headers: str, body: str = "", via: str = "127.0.0.1:9", **replaced: str) -> bytes:
-    """A request; headers given by name in `replaced` (`via_`, `from_`, `to`, `call_id`, `cseq`) replace the usual ones."""
+    """A request; headers given in `replaced` (`via_`, `from_`, `to`, `call_id`, `cseq`) replace the usual ones."""
     usual = {
         "via_": f"Via: SIP/2.0/UDP {via};branch=z9hG4bK-{abs(hash((first, headers, via))) % 10**9}",
         "from_": "From: <sip:stranger@127.0.0.1>;tag=s1",
@@ -226,6 +233,16 @@ def message(first: str, *headers: str, body: str = "", via: str = "127.0.0.1:9",
     } | replaced
     lines = [f"{first} SIP/2.0", *(v for v in usual.values() if v), *headers, f"Content-Length: {len(body)}", "", body]
     return "\r\n".join(lines).encode()
+
+
+def torture(rfc4475: bool = True) -> list[bytes]:
+    """Our own nasty messages, and those of RFC 4475 where the data folder is present."""
+    here = Path(__file__).parent
+    data = Path(os.environ.get("IVR_DATA", here.parent.parent.parent / "shared" / "data"))
+    paths = sorted((here / "torture").glob("*.sip"))
+    assert len(paths) >= 40
+    paths += sorted((data / "sip_torture" / "rfc4475").glob("*.dat")) if rfc4475 else []
+    return [path.read_bytes() for path in paths]
 
 
 class Udp:
@@ -265,9 +282,18 @@ class Udp:
 
 
 async def tcp_exchange(source: str, remote: str, data: bytes, within_s: float = 1.0) -> bytes:
-    """Send over a fresh TCP connection and return what comes until it is closed or the time is over."""
+    """Send over a fresh TCP connection and return what comes until it is closed or the time is over.
+
+    A single line process accepts few connections at a time, and none for a while when there are too many.
+    """
     host, _, port = remote.partition(":")
-    reader, writer = await asyncio.open_connection(host, int(port), local_addr=(source, 0))
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection(host, int(port), local_addr=(source, 0))
+                break
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.1)
     got = b""
     with contextlib.suppress(TimeoutError, ConnectionError):
         async with asyncio.timeout(within_s):

@@ -1,8 +1,6 @@
 """What strangers may try at the edge, and that nothing leaves for anybody they name."""
 
 import asyncio
-import os
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -21,6 +19,7 @@ from edge_peers import (
     server,
     sipp_passes,
     tcp_exchange,
+    torture,
 )
 
 from ivr.config import Trunk
@@ -102,15 +101,12 @@ async def test_a_forged_dialog_does_not_make_us_forward(ivr, victim, method):
 async def test_a_caller_cannot_claim_to_come_from_the_trunk(ivr, victim):
     forged = f"Via: SIP/2.0/UDP {VICTIM_HOST};branch=z9hG4bK-forged;received={VICTIM_HOST};rport={CALLER}"
     with Udp("127.0.0.1", CALLER, ivr.address) as stranger:
-        stranger.send(message("INVITE sip:400@127.0.0.1", via_=forged, via=""))
-        stranger.send(message("INVITE sip:400@127.0.0.1", via=f"{VICTIM_HOST}:{CALLER}"))
-        try:
-            async with asyncio.timeout(1):
-                assert (await ivr.rung.get()).info.source == "127.0.0.1"
-        except TimeoutError:
-            pass
-    for leg in ivr.pool.legs:
-        assert leg.info.peer == ""
+        assert await stranger.ask(message("INVITE sip:400@127.0.0.1", via_=forged)) in ("", "400")
+        assert ivr.rung.empty()
+        claimed = f"Via: SIP/2.0/UDP {VICTIM_HOST}:{CALLER};branch=z9hG4bK-claimed"
+        stranger.send(message("INVITE sip:400@127.0.0.1", via_=claimed))
+        leg = await ivr.rung.get()
+        assert (leg.info.source, leg.info.peer) == ("127.0.0.1", "")
         leg.hangup()
 
 
@@ -123,22 +119,14 @@ async def test_a_flood_is_met_with_silence_and_the_line_serves_again_afterwards(
             answers += 1
         assert answers <= FLOOD * 3
         async with asyncio.timeout(20):
-            while not await stranger.ask(message("OPTIONS sip:1@127.0.0.1", via=f"127.0.0.1:{CALLER}"), 0.5):
+            while not await stranger.ask(message("OPTIONS sip:1@127.0.0.1", via=f"127.0.0.1:{CALLER}"), 0.5):  # noqa: ASYNC110
                 await asyncio.sleep(1)
     await sipp_passes(ivr.address, CALLER, *CALL, *HANGUP)
 
 
-def torture() -> list[Path]:
-    """Our own messages, and those of RFC 4475 where the data folder is present."""
-    here = Path(__file__).parent
-    data = Path(os.environ.get("IVR_DATA", here.parent.parent.parent / "shared" / "data"))
-    return sorted((here / "torture").glob("*.sip")) + sorted((data / "sip_torture" / "rfc4475").glob("*.dat"))
-
-
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_torture_messages_are_survived(ivr, transport):
-    messages = [path.read_bytes() for path in torture()]
-    assert len(messages) >= 40
+    messages = torture()
     if transport == "udp":
         with Udp("127.0.0.1", CALLER, ivr.address) as stranger:
             for each in messages:
@@ -151,7 +139,7 @@ async def test_torture_messages_are_survived(ivr, transport):
         leg.hangup()
     async with asyncio.timeout(10):
         await ivr.idle()
-        while (await tcp_exchange("127.0.0.1", ivr.address, OPTIONS, 0.5)) == b"":
+        while (await tcp_exchange("127.0.0.1", ivr.address, OPTIONS, 0.5)) == b"":  # noqa: ASYNC110
             await asyncio.sleep(0.5)
     await sipp_passes(ivr.address, CALLER, *CALL, *HANGUP)
     status = ivr.pool.status()
