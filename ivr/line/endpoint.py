@@ -7,7 +7,6 @@ Knows nothing of legs, the brain or the dialog. Everything here runs in the SIP 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import socket
@@ -15,14 +14,15 @@ import time
 from collections.abc import Callable, Iterator
 
 import pjsua2 as pj
-from pjsua2 import _pjsua2
 
 from ivr.errors import Unavailable
+from ivr.line import native
 from ivr.line.budget import Handles
 from ivr.line.messages import RATE_HZ, LineSettings, Peer
 from ivr.line.sip import host_of, masked
 
 MIN_SESSION_EXPIRES_S = 90
+LOST_AFTER_MS = 10_000
 MAX_STREAMS = 10
 WARN_EVERY_S = 60
 REGISTER_RETRY_S = 15
@@ -31,7 +31,6 @@ _PJ_LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO}
 log = logging.getLogger("ivr.line")
 OnInvite = Callable[["Account", int, str, str], None]
 OnRegistration = Callable[[str, bool, int, str], None]
-_native = ctypes.CDLL(_pjsua2.__file__)
 
 
 class NativeLog(pj.LogWriter):
@@ -93,10 +92,11 @@ class Endpoint(pj.Endpoint):
         self._tcp = -1
         self._warn_again = 0.0
         self._log = NativeLog()
+        native.give_up_transactions_after(LOST_AFTER_MS)
         with _silenced_console():
             self.libCreate()
             self.libInit(self._library_settings())
-        self.max_calls = int(_native.pjsua_call_get_max_count())
+        self.max_calls = native.max_calls()
         self.udp_socket = -1
         self.sip_port = self._listen()
         self.libStart()
@@ -141,6 +141,11 @@ class Endpoint(pj.Endpoint):
                 self._on_refused(what, host_of(prm.rdata.srcAddress))
         except Exception:
             log.exception("news of a refusal failed")
+
+    @property
+    def calls_in_use(self) -> int:
+        """Native call slots that are taken."""
+        return native.calls_in_use()
 
     def account(self, peer: Peer | None, on_invite: OnInvite, on_registration: OnRegistration) -> Account:
         """An account for `peer`, or the one that strangers reach when None."""

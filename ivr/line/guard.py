@@ -13,9 +13,9 @@ import logging
 from collections.abc import Callable
 
 import pjsua2 as pj
-from pjsua2 import _pjsua2
 
 from ivr.errors import Unavailable
+from ivr.line.native import symbol
 
 ABSORB = -1
 _PRIORITY = 12  # the transport layer is 8, transactions are 16
@@ -46,14 +46,10 @@ class Guard:
 
     def __init__(self, judge: Callable[[str, str], int]) -> None:
         self._judge = judge
-        library = ctypes.CDLL(_pjsua2.__file__)
-        try:
-            self._read = library["_ZN2pj9SipRxData6fromPjER13pjsip_rx_data"]
-            self._respond = library["pjsip_endpt_respond_stateless"]
-            register = library["pjsip_endpt_register_module"]
-            endpoint = library["pjsua_get_pjsip_endpt"]
-        except AttributeError as error:
-            raise Unavailable(f"pjsua2 is not the pinned build: {error}") from None
+        self._read = symbol("_ZN2pj9SipRxData6fromPjER13pjsip_rx_data")
+        self._respond = symbol("pjsip_endpt_respond_stateless")
+        register = symbol("pjsip_endpt_register_module")
+        endpoint = symbol("pjsua_get_pjsip_endpt")
         self._read.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
         self._read.restype = None
         self._respond.argtypes = (

@@ -31,6 +31,7 @@ from ivr.line.sip import dial_cause, host_of, transfer_outcome
 
 ENDING_MS = 900
 DTMF_MS = 120
+_LOCAL_ENDS = (pj.PJSIP_EVENT_TIMER, pj.PJSIP_EVENT_TRANSPORT_ERROR)
 
 log = logging.getLogger("ivr.line")
 
@@ -105,11 +106,12 @@ class Leg(pj.Call):
         self._codec = ""
         self._cause: Cause | None = None
         self._code = 0
+        self._unheard_of = False
         self._referring = False
         self._refer_code = 0
         self._packets = -1
         self._silent_ms = 0
-        self._quality = Quality()
+        self._quality = self._earlier = Quality()
 
     # Commands ---------------------------------------------------------------------------------------------------
 
@@ -173,7 +175,8 @@ class Leg(pj.Call):
         self.line.after(command.timeout_ms, self.leg, Leg._refer_expired)
         try:
             self.xfer(command.target, pj.CallOpParam())
-        except pj.Error:
+        except pj.Error as error:
+            log.warning("REFER cannot leave", extra={"leg": self.leg, "why": error.reason})
             self._referred(0)
 
     def send_dtmf(self, digits: str, method: str) -> None:
@@ -236,12 +239,14 @@ class Leg(pj.Call):
     # News from the library --------------------------------------------------------------------------------------
 
     @guarded
-    def onCallState(self, prm) -> None:  # noqa: ARG002 - pjsua2's name
+    def onCallState(self, prm) -> None:
         info = self.getInfo()
         if self.outgoing and not self.announced and info.state != pj.PJSIP_INV_STATE_NULL:
             self.announced, self.sip_call_id = True, info.callIdString
             self.line.emit(Dialing(self.request, self.leg, self.sip_call_id))
         if info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
+            event = prm.e
+            self._unheard_of = event.type == pj.PJSIP_EVENT_TSX_STATE and event.body.tsxState.type in _LOCAL_ENDS
             self._disconnected(info.lastStatusCode, info.lastReason)
         elif info.state == pj.PJSIP_INV_STATE_EARLY and self.outgoing:
             state = "early" if info.lastStatusCode == 183 else "ringing"
@@ -263,6 +268,16 @@ class Leg(pj.Call):
         if self.outgoing and self.rang == "ringing" and info.state == pj.PJSIP_INV_STATE_EARLY and self._stream:
             self.rang = "early"
             self.line.emit(LegState(self.leg, "early", self._codec))
+
+    @guarded
+    def onStreamDestroyed(self, prm) -> None:  # noqa: ARG002
+        self._measure()
+        self._earlier = self._quality
+        self._packets = -1
+
+    def onCallRedirected(self, prm) -> int:  # noqa: ARG002
+        """A 3xx is the outcome of a dial, never another dial."""
+        return pj.PJSIP_REDIRECT_REJECT
 
     @guarded
     def onDtmfDigit(self, prm) -> None:
@@ -338,8 +353,8 @@ class Leg(pj.Call):
         rtcp = stat.rtcp
         received = rtcp.rxStat
         self._quality = Quality(
-            packets=received.pkt,
-            lost=received.loss,
+            packets=self._earlier.packets + received.pkt,
+            lost=self._earlier.lost + received.loss,
             jitter_ms=round(received.jitterUsec.mean / 1000, 1),
             rtt_ms=round(rtcp.rttUsec.mean / 1000, 1),
             codec=self._codec,
@@ -379,9 +394,9 @@ class Leg(pj.Call):
             if self.answered:
                 cause, by = ("hangup", "them") if self._code < 300 else ("failed", "us")
             else:
-                cause = dial_cause(self._code) if self.outgoing else "cancelled"
-        if self._stream is not None:
-            self._measure()
+                cause = "cancelled"
+                if self.outgoing:
+                    cause = "unreachable" if self._unheard_of else dial_cause(self._code)
         self.unbridge()
         self.ended = True
         if self.media is not None:

@@ -81,7 +81,7 @@ class LineProcess:
         self._peers = {peer.name: peer for peer in settings.peers}
         self.endpoint = Endpoint(settings, self.refused)
         self.max_legs = min(settings.max_legs, self.endpoint.max_calls)
-        self._admission = Admission(settings, self._live_calls, self.refused, self._info_key)
+        self._admission = Admission(settings, lambda: self.endpoint.calls_in_use, self.refused, self._info_key)
         self._guard = Guard(self._admission.judge)
         self._hearing = Hearing(settings, self.emit)
         self._account = self.endpoint.account(None, self._invited, self._registered)
@@ -417,11 +417,8 @@ class LineProcess:
         lasts_ms = leg.open_media().say_apology(path) if path else 0
         self.after(min(left_ms, lasts_ms + 200 if lasts_ms else 0), leg.leg, _brain_lost)
 
-    def _live_calls(self) -> int:
-        return len(self.legs) + len(self._lingering)
-
     def _room(self) -> int:
-        return self.max_legs - self._live_calls()
+        return self.max_legs - self.endpoint.calls_in_use
 
     def _new_id(self) -> int:
         self._last_id = next(self._ids)

@@ -46,14 +46,18 @@ async def sipp(
     scenario: str, remote: str, port: int, *, source: str = "127.0.0.1", number: str = "400", transport: str = "u1",
     keys: dict[str, str] | None = None,
 ) -> AsyncIterator[Sipp]:  # fmt: skip
-    """Start `scenario` at `source:port`, towards `remote` (host:port); one call."""
+    """Start `scenario` at `source:port`, towards `remote` (host:port); one call. `keys` replace `[key]` in it."""
     with tempfile.TemporaryDirectory() as folder:
-        extra = [word for name, value in (keys or {}).items() for word in ("-key", name, value)]
+        text = (SCENARIOS / f"{scenario}.xml").read_text()
+        for name, value in (keys or {}).items():
+            text = text.replace(f"[{name}]", value)
+        file = Path(folder, "scenario.xml")
+        file.write_text(text)
         process = await asyncio.create_subprocess_exec(
-            "sipp", remote, "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", source, "-p", str(port), "-mi", source,
+            "sipp", remote, "-sf", str(file), "-i", source, "-p", str(port), "-mi", source,
             "-mp", str(MEDIA_PORT + port % 100 * 8), "-s", number, "-m", "1", "-t", transport,
             "-nostdin", "-timeout", "20s", "-timeout_error", "-recv_timeout", "8000", "-trace_err",
-            "-error_file", f"{folder}/errors.log", *extra,
+            "-error_file", f"{folder}/errors.log",
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         running = Sipp(process, scenario, folder)
