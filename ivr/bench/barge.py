@@ -26,7 +26,7 @@ INTERRUPTIONS = {
     "en": ("I want to speak to somebody", "what are your opening hours", "stop, I have a question", "hello there"),
     "zh": ("我要转人工", "请问几点开门", "我有一个问题", "你好你好"),
 }
-SAME_PLACE_S = 0.1
+SAME_PLACE_S = 0.15
 
 
 def server() -> Server:
@@ -71,7 +71,7 @@ def resumed(call: Call, whole: np.ndarray, stop_s: float | None) -> dict[str, An
         return {"paused": True, "resumed": False, "pause_s": None, "fit": 0.0}
     played_s = began + stop_s - start
     at_s, fit = prompt_audio.locate(whole, call.heard(after[0] + 0.02, after[0] + 1.02))
-    same = fit > 0.5 and abs(at_s - played_s) <= SAME_PLACE_S + 0.3
+    same = fit > 0.5 and abs(at_s - played_s) <= SAME_PLACE_S
     return {"paused": True, "resumed": same, "pause_s": round(after[0] - began - stop_s, 3), "fit": round(fit, 2),
             "skipped_s": round(at_s - played_s, 3)}  # fmt: skip
 
@@ -102,8 +102,10 @@ async def _survives(report: Report, what: str, required: str, srv: Server, calle
     outcomes = []
     for number, pcm, after_s in cases:
         call, stop = await disturbed(srv, caller, number, pcm, after_s)
-        outcomes.append(resumed(call, whole[number], stop))
+        outcome = resumed(call, whole[number], stop)
         await call.hangup()
+        turns = (await srv.record(call))["turns"]
+        outcomes.append({**outcome, "heard": [t["heard"] or t["rejected"] for t in turns]})
     ok = sum(o["resumed"] for o in outcomes)
     pauses = [o["pause_s"] for o in outcomes if o["paused"] and o["pause_s"]]
     report.row(what, required, f"went on {ok} of {len(outcomes)}, paused {sum(o['paused'] for o in outcomes)}"

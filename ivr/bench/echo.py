@@ -13,6 +13,7 @@ from ivr.bench.harness import Server
 from ivr.bench.report import Report, run
 from ivr.caller import Caller
 from ivr.caller.media import EchoPath
+from ivr.caller.rtp import RATE_HZ
 
 PAUSE_S = 0.08
 AT_ONCE = 2
@@ -37,15 +38,13 @@ async def returned(srv: Server, caller: Caller, number: str, gain_db: float, del
     call.media.echo = EchoPath(gain_db, delay_ms / 1000)
     await call.talking()
     start = call.media.talk.spells[0].at_s
-    length_s = len(whole) / 8000
-    await call.wait_for(lambda: False, length_s + 1.0)
-    got = call.heard(start, start + length_s + 0.9)
+    await call.quiet(1.0, 2 * len(whole) / RATE_HZ + 5)
+    got = call.heard(start)
     call.media.echo = None
     await call.hangup()
     record = await srv.record(call)
     pauses = [hole for hole in prompt_audio.holes(whole, got) if hole[1] >= PAUSE_S]
-    said = [s for turn in record["turns"] for s in turn["said"]]
-    cut = any(s["interrupted"] for s in said) or any(t["heard"] for t in record["turns"])
+    cut = record["turns"][0]["said"][0]["interrupted"] or any(t["heard"] for t in record["turns"])
     heard = " | ".join(t["heard"] or t["rejected"] or "" for t in record["turns"])
     return Returned(number, gain_db, delay_ms, len(pauses), cut, heard)
 

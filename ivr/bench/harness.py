@@ -87,7 +87,7 @@ class Server:
             "sip": {"port": self.port, "rtp_port": rtp_port},
             "number": numbers,
             "http": {"port": self.http_port, "token_env": TOKEN_ENV},
-            "paths": {"models": str(ROOT / "models"), "audio_prompts": str(self.folder / "audio_prompts")},
+            "paths": {"models": str(ROOT / "models"), "audio_prompts": str(ROOT / "audio_prompts")},
             "synthesis": {"cache": str(ROOT / "var" / "bench-prompts")},
             "log": {"format": "json"},
         }
@@ -100,7 +100,6 @@ class Server:
     def _write(self, plans: Mapping[str, str | Path]) -> None:
         dialplans = self.folder / "dialplans"
         dialplans.mkdir(parents=True, exist_ok=True)
-        (self.folder / "audio_prompts").mkdir(exist_ok=True)
         for name, plan in plans.items():
             if isinstance(plan, Path):
                 for file in plan.parent.glob(f"{plan.stem}*.yaml"):
@@ -205,10 +204,13 @@ class Server:
         """Every process of the server: pid -> command line."""
         return {pid: command_of(pid) for pid in [self.pid, *descendants(self.pid)]}
 
-    async def line_pids(self) -> list[int]:
-        """The line processes, in the order `/healthz` names them."""
-        health = await self.get("/healthz")
-        return [line["pid"] for line in health["lines"] if line["pid"]]
+    def line_pids(self) -> list[int]:
+        """The line processes that run now."""
+        return sorted(pid for pid, command in self.family().items() if "ivr.line.process" in command)
+
+    async def lines_up(self) -> int:
+        """How many line processes take calls, by `/healthz`."""
+        return sum(line["state"] == "up" for line in (await self.get("/healthz"))["lines"])
 
 
 def descendants(pid: int) -> list[int]:

@@ -80,3 +80,28 @@ def announcement() -> str:
         f"  ask:\n    kind: ask\n    expect: open\n    prompt: {ask}\n    next: ask\n    give_up: over\n"
         '  over:\n    kind: hangup\n    prompt: {en: "Goodbye.", zh: "再见。"}\n'
     )
+
+
+def telling() -> str:
+    """A plan that says the announcement for ever, with a question between; nothing interrupts it."""
+    en, zh = ASKS["long"]
+    prompt = f"{{en: {json.dumps(en)}, zh: {json.dumps(zh, ensure_ascii=False)}}}"
+    ask = '{en: "One moment.", zh: "请稍等。"}'
+    return (
+        "plan: PLAN\nlanguages: [en, zh]\nstart: notice\nsteps:\n"
+        f"  notice:\n    kind: say\n    barge_in: none\n    prompt: {prompt}\n    next: ask\n"
+        f"  ask:\n    kind: ask\n    expect: yes_no\n    barge_in: none\n    prompt: {ask}\n    no_input_ms: 600\n"
+        "    tries: 1\n    next: notice\n    give_up: notice\n"
+    )
+
+
+def transferring(agent: str) -> str:
+    """A plan that asks, and at key 0 connects to `agent`; every failure asks again."""
+    ask_en, ask_zh = ASKS["yes_no"]
+    return (
+        "plan: PLAN\nlanguages: [en, zh]\nstart: ask\noperator: connect\nsteps:\n"
+        f"  ask:\n    kind: ask\n    expect: yes_no\n    prompt: {{en: {json.dumps(ask_en)}, "
+        f"zh: {json.dumps(ask_zh, ensure_ascii=False)}}}\n    no_input_ms: 60000\n    next: ask\n    give_up: ask\n"
+        '  connect:\n    kind: transfer\n    prompt: {en: "Connecting.", zh: "正在转接。"}\n'
+        f"    target: {agent}\n    timeout_s: 60\n    busy: ask\n    no_answer: ask\n    failed: ask\n"
+    )
