@@ -111,6 +111,7 @@ class DialPolicy:
         self._trunks = {trunk.name: trunk for trunk in trunks}
         self.agents = tuple(parse_agent(uri) for uri in agents)
         self._used: dict[str, deque[tuple[float, str]]] = {name: deque() for name in self._trunks}
+        _is_emergency("0", "")  # the metadata of all countries is read here, not in the first call
 
     def is_trunk(self, name: str) -> bool:
         return name in self._trunks

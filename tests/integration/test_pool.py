@@ -20,7 +20,10 @@ from ivr.line.messages import (
     Audio,
     Dtmf,
     LegEnded,
+    NoInput,
     PlayoutEnded,
+    PlayoutPaused,
+    PlayoutResumed,
     PlayoutStarted,
     Segment,
     SpeechEnded,
@@ -230,6 +233,51 @@ async def test_a_prompt_is_heard_as_one_utterance_with_its_audio(pools, speech):
     assert audio_ms >= ended.end_ms - ended.start_ms
     over = await until(ours, PlayoutEnded)
     assert (over.reason, abs(over.heard_ms - prompt_ms) <= 20) == ("finished", True)
+
+
+async def test_speech_pauses_a_prompt_and_the_verdict_ends_or_resumes_it(pools, speech):
+    ours, theirs = await pools.call()
+    theirs.listen(no_input_ms=0, wait_ms=500, verdict_ms=20_000)
+    for commit, kind in ((False, PlayoutResumed), (True, PlayoutEnded)):
+        theirs.play([Segment(speech), Segment(speech), Segment(speech)])
+        await until(theirs, PlayoutStarted)
+        ours.play([Segment(speech)])
+        seen: list = []
+        started = await until(theirs, SpeechStarted, seen)
+        assert started.paused
+        if not any(isinstance(event, PlayoutPaused) for event in seen):
+            await until(theirs, PlayoutPaused)
+        theirs.barge_in(started.utterance, commit)
+        after = await until(theirs, kind)
+        ours.stop_playout()
+        await until(theirs, SpeechEnded)
+        theirs.stop_playout()
+    assert after.reason == "barge_in"
+
+
+async def test_a_key_ends_a_prompt(pools, speech):
+    ours, theirs = await pools.call()
+    playout = theirs.play([Segment(speech, barge_in="key")])
+    await until(theirs, PlayoutStarted)
+    ours.send_dtmf("5")
+    ended = await until(theirs, PlayoutEnded)
+    assert (ended.playout, ended.reason) == (playout, "key")
+
+
+async def test_a_protected_prompt_is_heard_to_its_end(pools, speech):
+    ours, theirs = await pools.call()
+    theirs.listen(no_input_ms=0)
+    theirs.play([Segment(speech, barge_in="none")])
+    await until(theirs, PlayoutStarted)
+    ours.send_dtmf("5")
+    assert (await until(theirs, PlayoutEnded)).reason == "finished"
+
+
+async def test_silence_is_no_input_once_a_turn(pools):
+    ours, theirs = await pools.call()
+    turn = theirs.listen(no_input_ms=200)
+    assert (await until(theirs, NoInput)).turn == turn
+    assert ours.ended is None
 
 
 @both_kinds
