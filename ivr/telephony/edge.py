@@ -12,20 +12,21 @@ import os
 import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
 from ivr.config import Config, Trunk, secret
 from ivr.errors import Unavailable
 from ivr.telephony.child import environment
-from ivr.telephony.dialing import Agent
+from ivr.telephony.dialing import Agent, parse_agent
 from ivr.telephony.edge_config import PRIVATE_MB, SHARED_MB, EdgeSettings, Target, files
 from ivr.telephony.edge_rpc import Rpc, RpcFailed
 from ivr.telephony.line import SETTLED_AFTER_S, restart_delay_s
+from ivr.telephony.runtime import private_folder
 from ivr.telephony.settings import line_port, local_host, secret_names
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,13 @@ REGISTRATION_EXPIRES_S = 120
 _REG_INIT, _REG_ONLINE = 16, 4
 
 
+class HasUri(Protocol):
+    """An agent, as configured or as parsed."""
+
+    @property
+    def uri(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class EdgeStatus:
     """`registrations` holds every trunk that registers: whether it is registered."""
@@ -53,11 +61,13 @@ class EdgeStatus:
 class KamailioEdge:
     """The proxy on the SIP port."""
 
-    def __init__(self, config: Config, agents: Sequence[Agent] = ()) -> None:
+    def __init__(self, config: Config, agents: Sequence[HasUri] = ()) -> None:
+        """`agents` may be called besides those of the configuration."""
         self._config = config
         self._trunks = {_registration_user(t, config.trunk): t for t in config.trunk if t.register}
-        self._runtime = Path(tempfile.mkdtemp(prefix="ivr-edge-"))
-        self.settings = edge_settings(config, agents, self._runtime)
+        self._runtime = private_folder("edge")
+        uris = {agent.uri for agent in (*config.agent, *agents)}
+        self.settings = edge_settings(config, [parse_agent(uri) for uri in sorted(uris)], self._runtime)
         self._rpc = Rpc(self.settings.rpc_path, self._runtime / "brain.sock")
         self._lines_up: dict[int, bool] = {}
         self._peers: dict[str, str] = {}

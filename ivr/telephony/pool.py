@@ -10,11 +10,9 @@ import asyncio
 import itertools
 import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -29,6 +27,7 @@ from ivr.telephony.leg import DialOutcome, Leg, LegInfo
 from ivr.telephony.line import Line
 from ivr.telephony.numbers import plan_for
 from ivr.telephony.ports import is_free
+from ivr.telephony.runtime import private_folder
 from ivr.telephony.settings import line_settings, secret_names
 
 log = structlog.get_logger(__name__)
@@ -89,7 +88,7 @@ class LinePool:
         *,
         apology: Mapping[str, str] | None = None,
         fallback_uri: str = "",
-        agents: Sequence[str] = (),
+        agents: Sequence[str] | None = None,
         edge: Edge | None = None,
         launch: Callable[[int], Awaitable[Child]] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -97,18 +96,18 @@ class LinePool:
         """`on_incoming` runs in a task per call, and its leg is hung up when it returns.
 
         `apology` maps a language to a WAV file for callers whose brain died, `fallback_uri` is where they are sent.
-        `agents` are SIP URIs that may be dialled without a trunk. `edge` stands in front of several line processes,
-        Kamailio by default.
+        `agents` are SIP URIs that may be dialled without a trunk, those of the configuration by default.
+        `edge` stands in front of several line processes, Kamailio by default.
         `launch` starts line `index`; real processes by default.
         """
         self._config = config
         self._on_incoming = on_incoming
-        self._policy = DialPolicy(config.trunk, agents)
+        self._policy = DialPolicy(config.trunk, [a.uri for a in config.agent] if agents is None else agents)
         several = config.lines.processes > 1
         self.edge = edge if edge is not None or not several else KamailioEdge(config, self._policy.agents)
         self._clock = clock
         self._launch = launch or (lambda _index: LineProcess.start(secret_names(config)))
-        self._runtime = Path(tempfile.mkdtemp(prefix="ivr-lines-"))
+        self._runtime = private_folder("lines")
         self._requests = itertools.count(1)
         self._sessions: set[asyncio.Task[None]] = set()
         self._partners: dict[str, Leg] = {}
