@@ -82,6 +82,10 @@ class Admission:
         """A call's media sockets have been closed."""
         self._handles.closed(time.monotonic())
 
+    def accepted(self) -> None:
+        """The INVITE judged last has become a call, whose sockets stay open."""
+        self._handles.kept()
+
     def _judge_call(self, message: str, source: str) -> int:
         call_id = read_request(message, source).call_id
         if call_id in self._known:
@@ -95,7 +99,7 @@ class Admission:
         self._known[call_id] = None
         if len(self._known) > KNOWN_CALLS:
             self._known.popitem(last=False)
-        # Counted from now on, since the library may open and close sockets for a call that it refuses itself.
+        # The library opens and closes sockets also for a call that it then refuses itself; see `accepted`.
         self.media_freed()
         return 0
 

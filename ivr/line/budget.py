@@ -25,6 +25,11 @@ class Handles:
         """A thing's handles were closed at `now_s`."""
         self._closed.append(now_s)
 
+    def kept(self) -> None:
+        """The thing closed last was not closed after all: it lives."""
+        if self._closed:
+            self._closed.pop()
+
     def room(self, now_s: float) -> int:
         """How many things may be opened at `now_s`."""
         while self._closed and now_s - self._closed[0] > CLOSED_KEPT_S:

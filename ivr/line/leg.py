@@ -15,6 +15,7 @@ import pjsua2 as pj
 
 from ivr.line.media import LegMedia
 from ivr.line.messages import (
+    Bridged,
     Cause,
     DialFailed,
     Dialing,
@@ -78,6 +79,7 @@ class Leg(pj.Call):
         answered: 200 OK has left or arrived.
         held: the other side put us on hold.
         bridge: the leg it exchanges audio with natively.
+        successor_of, inherits: the leg whose REFER placed this one, and the leg it shall then talk to.
     """
 
     def __init__(
@@ -97,7 +99,8 @@ class Leg(pj.Call):
         self.decided = self.announced = self.unheard = False
         self.rang = ""
         self.bridge: Leg | None = None
-        self.referrer: Leg | None = None
+        self.successor_of: Leg | None = None
+        self.inherits: Leg | None = None
         self.media: LegMedia | None = None
         self.sip_call_id = ""
         self.last_info = ""
@@ -105,8 +108,9 @@ class Leg(pj.Call):
         self._stream_index = 0
         self._codec = ""
         self._cause: Cause | None = None
+        self._by = ""
         self._code = 0
-        self._unheard_of = False
+        self._unheard_of = self._joined = self._streaming = False
         self._referring = False
         self._refer_code = 0
         self._packets = -1
@@ -187,14 +191,15 @@ class Leg(pj.Call):
         prm.duration = DTMF_MS
         self.sendDtmf(prm)
 
-    def bridge_with(self, other: Leg) -> bool:
-        """Exchange audio with `other` from now on; false while one of them has no media yet, it follows then."""
+    def bridge_with(self, other: Leg) -> None:
+        """Exchange audio with `other` from now on, or as soon as both have media; `Bridged` says when."""
         for leg, mate in ((self, other), (other, self)):
             if leg.bridge not in (None, mate):
                 leg.unbridge()
             leg.bridge = mate
             leg.open_media().bridged_to(mate.open_media())
-        return self._join()
+        self._joined = other._joined = False
+        self._join()
 
     def unbridge(self) -> None:
         """Undo `bridge_with`; both hear silence."""
@@ -207,13 +212,16 @@ class Leg(pj.Call):
                 leg.media.bridged_to(None)
         self._part(other)
 
-    def _join(self) -> bool:
+    def _join(self) -> None:
         other = self.bridge
         if other is None or self._stream is None or other._stream is None:
-            return False
+            return
         self._stream.startTransmit(other._stream)
         other._stream.startTransmit(self._stream)
-        return True
+        if not self._joined:
+            self._joined = other._joined = True
+            self.line.emit(Bridged(self.leg))
+            self.line.emit(Bridged(other.leg))
 
     def _part(self, other: Leg) -> None:
         for source, sink in ((self._stream, other._stream), (other._stream, self._stream)):
@@ -272,6 +280,7 @@ class Leg(pj.Call):
     @guarded
     def onStreamDestroyed(self, prm) -> None:  # noqa: ARG002
         self._measure()
+        self._streaming = False
         self._earlier = self._quality
         self._packets = -1
 
@@ -319,6 +328,19 @@ class Leg(pj.Call):
             return
         self.answered = True
         self.line.emit(LegState(self.leg, "answered", self._codec))
+        self._take_over()
+
+    def _take_over(self) -> None:
+        """Answered after a REFER of the other side: take the referring leg's place."""
+        before, mate = self.successor_of, self.inherits
+        self.successor_of = self.inherits = None
+        if before is None:
+            return
+        before._cause, before._by = "transferred", "them"
+        if mate is None or mate.ended:
+            self.end("hangup")
+        else:
+            self.bridge_with(mate)
 
     def _media_changed(self, index: int, status: int) -> None:
         if self.ended:
@@ -326,7 +348,7 @@ class Leg(pj.Call):
         if status in (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD):
             self._stream, self._stream_index = self.getAudioMedia(index), index
             stream = self.getStreamInfo(index)
-            self._codec = stream.codecName
+            self._codec, self._streaming = stream.codecName, True
             self.open_media().attach(self._stream)
             if self.bridge is not None:
                 self._join()
@@ -346,6 +368,8 @@ class Leg(pj.Call):
         self._stream = None
 
     def _measure(self) -> None:
+        if not self._streaming:
+            return
         try:
             stat = self.getStreamStat(self._stream_index)
         except pj.Error:
@@ -377,13 +401,13 @@ class Leg(pj.Call):
     def _disconnected(self, code: int, reason: str) -> None:
         if self._referring and self._refer_code >= 200:
             self._referring = False
-            self._cause = self._cause or "transferred"
+            self._cause, self._by = self._cause or "transferred", "them"
             self.line.emit(Transferred(self.leg, "accepted", self._refer_code))
         elif self._referring:
             self._referring = False
             self.line.emit(Transferred(self.leg, "failed", 0))
         self._code = code
-        self._finish("us" if self._cause and self._cause != "transferred" else "them", reason)
+        self._finish(self._by or ("us" if self._cause else "them"), reason)
         self.line.gone(self)
 
     def _finish(self, by: str, reason: str = "") -> None:
@@ -397,12 +421,14 @@ class Leg(pj.Call):
                 cause = "cancelled"
                 if self.outgoing:
                     cause = "unreachable" if self._unheard_of else dial_cause(self._code)
+        self._measure()
         self.unbridge()
         self.ended = True
         if self.media is not None:
             self.media.detach()
             self.media.close("hangup")
         self._stream = None
+        self.successor_of = self.inherits = None
         if self.unheard:
             pass
         elif self.outgoing and not self.announced:

@@ -46,8 +46,9 @@ from ivr.line.sip import may_refer, read_request
 
 DECIDE_MS = 2_000
 TICK_MS = 500
-POLL_MS = 10
-POLL_STREAMS_MS = 4
+POLL_IDLE_MS = 20
+POLL_LEGS_MS = 8
+POLL_STREAMS_MS = 5
 FAREWELL_MS = 9_000
 SHUTDOWN_MS = 1_200
 DRAIN_RETRY_S = 5
@@ -109,8 +110,14 @@ class LineProcess:
             else:
                 wanted = select.POLLIN | (select.POLLOUT if self._outbox.waiting else 0)
                 poller.register(self._inbox.descriptor, wanted)
-            poller.poll(POLL_STREAMS_MS if self.endpoint.streams else POLL_MS)
+            poller.poll(self._patience_ms())
             self._turn()
+
+    def _patience_ms(self) -> int:
+        """How long to wait for a descriptor; what comes by TCP, and keys out of RTP, come by none of them."""
+        if self.endpoint.streams:
+            return POLL_STREAMS_MS
+        return POLL_LEGS_MS if self.legs else POLL_IDLE_MS
 
     def wake(self) -> None:
         """Let the SIP thread look at its flags now. Safe in a signal handler."""
@@ -262,7 +269,7 @@ class LineProcess:
             self.refused("transfer", leg.source)
             return None
         new = Leg(self, leg.account, self._new_id(), peer=leg.peer, language=leg.language)
-        new.referrer = leg
+        new.successor_of, new.inherits = leg, leg.bridge
         self.legs[new.leg] = new
         return new
 
@@ -279,6 +286,7 @@ class LineProcess:
         return True
 
     def _invited(self, account: Account, call_id: int, message: str, source: str) -> None:
+        self._admission.accepted()
         self._reap()
         request = read_request(message, source, self._admission.sources.edge)
         peer = self._admission.peer_at(request.source)
@@ -383,9 +391,8 @@ class LineProcess:
         other = self.legs.get(other_id)
         if other is None or other is leg:
             self.emit(m.Failure("Bridge: no such leg", leg.leg))
-        elif leg.bridge_with(other):
-            self.emit(m.Bridged(leg.leg))
-            self.emit(m.Bridged(other.leg))
+        else:
+            leg.bridge_with(other)
 
     # The end ----------------------------------------------------------------------------------------------------
 
