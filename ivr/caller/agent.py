@@ -174,10 +174,19 @@ class Caller:
         self.calls[call.dialog.call_id] = call
 
     def _on_stray(self, response: Message) -> None:
-        """A 200 to an INVITE that is already acknowledged: the ACK was lost, so it goes again."""
+        """A 200 to an INVITE that nobody waits for any more.
+
+        Acknowledged already: the ACK was lost, so it goes again. Given up: ACK and BYE, since CANCEL came too late
+        (RFC 3261 9.1).
+        """
         call = self.calls.get(response.get("call-id"))
-        if call is not None and response.cseq[1] == "INVITE" and 200 <= response.status < 300 and not call.over:
+        if call is None or response.cseq[1] != "INVITE" or not 200 <= response.status < 300:
+            return
+        if call.acknowledged:
             call.send_ack()
+        elif call.over:
+            call.ack(Message(), response, response.cseq[0])
+            self.start(call.bye())
 
     def _on_request(self, request: Message, source: Address) -> None:
         call = self.calls.get(request.get("call-id"))

@@ -279,6 +279,11 @@ class Call:
         ack.set("to", response.get("to"))
         self.caller.socket.send(self.caller.socket.stamp(ack, invite.branch), self.caller.hop_of(invite))
 
+    @property
+    def acknowledged(self) -> bool:
+        """Our INVITE was answered and the ACK has been sent."""
+        return self._invite_sequence > 0
+
     def send_ack(self) -> None:
         ack = self.dialog.request("ACK", sequence=self._invite_sequence)
         self.caller.socket.send(self.caller.socket.stamp(ack), self.dialog.hop())
@@ -330,6 +335,10 @@ class Call:
             self.finish("us", 487)
             return
         self.finish("us", 200)
+        await self.bye()
+
+    async def bye(self) -> None:
+        """The bare BYE."""
         with contextlib.suppress(Unreachable):
             await self.caller.socket.request(self.dialog.request("BYE"), self.dialog.hop(), timeout_s=4.0)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ivr.caller import Caller, CallFailed, main
+from ivr.caller.sip import reply
 from ivr.caller.speak import speak
 from ivr.caller.talk import rms
 
@@ -150,6 +151,27 @@ async def test_ringing_unanswered_is_cancelled(pair):
     with pytest.raises(CallFailed, match="nobody answered"):
         await calling.dial(called.contact, ring_s=0.2)
     assert (calls[0].ended_by, calls[0].code) == ("them", 487)
+
+
+async def test_an_answer_that_crosses_our_cancel_is_acknowledged_and_ended(pair):
+    calling, called = pair
+    calls, invited = [], asyncio.Event()
+
+    async def handle(call):
+        calls.append(call)
+        invited.set()
+        await asyncio.sleep(0.1)
+        await call.accept()
+
+    called.listen(handle)
+    dialling = asyncio.create_task(calling.dial(called.contact))
+    await invited.wait()
+    calls[0]._on_cancel = lambda request, source: called.socket.respond(request, reply(request, 200), source)
+    dialling.cancel()
+    await asyncio.wait({dialling})
+    assert await calls[0].wait_for(lambda: calls[0].over, 3)
+    assert calls[0].answered_at is not None
+    assert calls[0].ended_by == "them"
 
 
 async def test_no_common_codec_is_488():
