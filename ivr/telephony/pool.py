@@ -11,7 +11,7 @@ import itertools
 import secrets
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +36,8 @@ RETRY_AFTER_S = 30
 START_WITHIN_S = 30
 PORT_LEASE_S = 12.0
 """A line that lost its brain ends within 10 s; the rest is for the system."""
+FULL_PATIENCE_S = 2.0
+FULL_RETRY_S = 0.2
 BRIDGE_WITHIN_S = 2.0
 """How long both sides of a bridge have to carry audio."""
 
@@ -293,18 +295,41 @@ class LinePool:
             return DialOutcome("not_allowed", 0, allowed.words)
         if self._draining:
             return DialOutcome("shutdown", 0, "draining")
-        line = self._line_for(near, reserved)
-        if line is None:
-            return DialOutcome("full", 0, "no leg is free")
-        request = next(self._requests)
         info = LegInfo("out", allowed.uri, peer=allowed.peer, language=language)
-        dialled = line.dial(Dial(request, allowed.uri, allowed.peer, timeout_ms, language), info, self._may_refer)
-        return await dialled.answer(timeout_ms, on_leg)
+        return await self._place(info, timeout_ms, on_leg, near, reserved)
 
-    def _line_for(self, near: Leg | None, reserved: bool) -> Line | None:
+    async def _place(
+        self,
+        info: LegInfo,
+        timeout_ms: int,
+        on_leg: Callable[[Leg], None] | None,
+        near: Leg | None,
+        reserved: bool,
+    ) -> Leg | DialOutcome:
+        """Dial on one line after the other: one may have no native call left for a moment after calls have ended.
+
+        A line that says `full` has sent no INVITE.
+        """
+        outcome = DialOutcome("full", 0, "no leg is free")
+        until = asyncio.get_running_loop().time() + FULL_PATIENCE_S
+        tried: set[Line] = set()
+        while (line := self._line_for(near, reserved, tried)) is not None:
+            dial = Dial(next(self._requests), info.number, info.peer, timeout_ms, info.language)
+            answer = await line.dial(dial, info, self._may_refer).answer(timeout_ms, on_leg)
+            if isinstance(answer, Leg) or answer.cause != "full":
+                return answer
+            outcome = answer
+            tried.add(line)
+            if self._line_for(near, reserved, tried) is None and asyncio.get_running_loop().time() < until:
+                tried.clear()
+                await asyncio.sleep(FULL_RETRY_S)
+        return outcome
+
+    def _line_for(self, near: Leg | None, reserved: bool, but: Set[Line] = frozenset()) -> Line | None:
+        """The line to dial on: that of `near` if it has a leg free, else the least used; None when all are taken."""
         if self._free() <= (0 if reserved else self._config.lines.reserve_legs):
             return None
-        free = [line for line in self.lines if line.ready and line.used < line.capacity]
+        free = [line for line in self.lines if line.ready and line.used < line.capacity and line not in but]
         beside = [line for line in free if near is not None and line.holds(near)]
         return min(beside or free, key=lambda line: line.used, default=None)
 

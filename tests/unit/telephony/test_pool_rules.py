@@ -8,7 +8,7 @@ import pytest_asyncio
 from ivr.config import Config, Lines, Number, Sip, Trunk
 from ivr.errors import Unavailable
 from ivr.line.fake import FakeWorld
-from ivr.line.messages import Bridge, Drain, Hangup, LegEnded, Patch, Reject, Unbridge
+from ivr.line.messages import Bridge, DialFailed, Drain, Hangup, LegEnded, Patch, Reject, Unbridge
 from ivr.telephony.edge import EdgeStatus
 from ivr.telephony.leg import DialOutcome, Leg
 from ivr.telephony.line import Line, restart_delay_s
@@ -204,6 +204,35 @@ async def test_who_dials_sees_the_leg_before_it_is_answered(house):
     assert isinstance(leg, Leg)
     assert seen == [(leg.id, leg.info.sip_call_id)]
     assert leg.info.peer == "carrier"
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_a_line_with_no_native_call_left_is_asked_again_or_passed_over(house, monkeypatch, processes):
+    monkeypatch.setattr("ivr.telephony.pool.FULL_RETRY_S", 0.0)
+    h = await house(processes=processes)
+    full = h.world.lines[0]
+    take = full._dial
+    refusals = [2]
+
+    def dial(command) -> None:
+        refusals[0] -= 1
+        if refusals[0] >= 0:
+            full.emit(DialFailed(command.request, "full", "every leg is taken"))
+        else:
+            take(command)
+
+    full._dial = dial
+    legs = [await h.pool.dial("500") for _ in range(2)]
+    assert all(isinstance(leg, Leg) for leg in legs)
+    assert len(h.world.dialled) == 2
+
+
+async def test_a_line_that_stays_full_is_a_value(house, monkeypatch):
+    monkeypatch.setattr("ivr.telephony.pool.FULL_PATIENCE_S", 0.0)
+    h = await house()
+    full = h.world.lines[0]
+    full._dial = lambda command: full.emit(DialFailed(command.request, "full", "every leg is taken"))
+    assert await h.pool.dial("500") == DialOutcome("full", 0, "every leg is taken")
 
 
 async def test_a_transfer_prefers_the_line_of_its_caller(house):
