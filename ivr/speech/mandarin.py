@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3007"
 _HANGUL = "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"
 _SCRIPTS = {"zh": re.compile(f"[{_HAN}]"), "ko": re.compile(f"[{_HANGUL}]"), "en": re.compile(r"[A-Za-z\u00c0-\u024f]")}
 _PUNCTUATION = str.maketrans("，、；：。！？（）【】《》「」『』“”‘’—…～", ",,,,.!?" + "," * 2 + " " * 12 + ",,,")
-_SYLLABLE = re.compile(r"[a-zü:]+[1-5]")
+_COUNTING = frozenset("第十零〇一二三四五六七八九幺两周期初之")
+_MEASURES = frozenset(
+    "百千万亿个位种年分张笔次天家条项步遍份小刻点元块毛封部页门句类批期件套台间层只支双对瓶杯周秒倍名下些"
+)
 
 # Words whose characters are read otherwise than the dictionaries say.
 _READINGS = {
@@ -68,7 +72,7 @@ def runs(text: str, language: str) -> tuple[Run, ...]:
 @cache
 def _dictionary():
     """pypinyin's functions with the readings above loaded."""
-    import pypinyin  # a second of start-up that only a process which speaks Mandarin pays
+    import pypinyin.seg.mmseg  # a second of start-up that only a process which speaks Mandarin pays
 
     pypinyin.load_phrases_dict({word: [[_marked(s)] for s in read.split()] for word, read in _READINGS.items()})
     return pypinyin
@@ -81,16 +85,44 @@ def _marked(syllable: str) -> str:
     return tone3_to_tone(syllable)
 
 
-def syllables(text: str, sandhi: bool = True) -> list[str]:
-    """Numbered pinyin of every Hanzi in `text` (neutral tone 5), other characters as they stand."""
+def syllables(text: str) -> list[list[str]]:
+    """The words of `text`, each as numbered pinyin (neutral tone 5) as it is spoken; what is no Hanzi stays as it is.
+
+    Tone changes within words, of 一 and of 不 are written out; espeak-ng itself makes the third tones of
+    neighbouring words agree.
+    """
     pypinyin = _dictionary()
-    return pypinyin.lazy_pinyin(
-        text, style=pypinyin.Style.TONE3, neutral_tone_with_five=True, tone_sandhi=sandhi, v_to_u=False
-    )
+    words = [
+        (word, pypinyin.lazy_pinyin(word, style=pypinyin.Style.TONE3, neutral_tone_with_five=True, tone_sandhi=True))
+        for word in pypinyin.seg.mmseg.seg.cut(text)
+    ]
+    characters = "".join(word for word, _ in words)
+    flat = [s for word, read in words for s in (read if len(read) == len(word) else [*read, *[""] * len(word)])]
+    if len(flat) != len(characters):
+        return [read for _, read in words]
+    _change_tones(characters, flat)
+    ends = list(accumulate((len(word) for word, _ in words), initial=0))
+    return [flat[first:last] for first, last in pairwise(ends)]
+
+
+def _change_tones(characters: str, read: list[str]) -> None:
+    """一 and 不 by what follows them (Chao 1968, 3.1.3): second tone before a fourth, 一 fourth before the others.
+
+    一 keeps its first tone in ordinals, dates, digit strings and at the end.
+    """
+    for index, character in enumerate(characters[:-1]):
+        following, tone = characters[index + 1], read[index + 1][-1:]
+        if character == "不" and read[index] == "bu4" and tone == "4":
+            read[index] = "bu2"
+        elif character == "一" and read[index][:2] == "yi":
+            if following in "月日号楼" or (index and characters[index - 1] in _COUNTING):
+                read[index] = "yi1"
+            elif read[index] == "yi1" and following in _MEASURES:
+                read[index] = "yi2" if tone == "4" or following == "个" else "yi4"
 
 
 def pinyin(text: str) -> str:
     """`text` as numbered pinyin with ASCII punctuation, as espeak-ng's `cmn-latn-pinyin` reads it."""
-    parts = [part.translate(_PUNCTUATION).strip() for part in syllables(text)]
+    parts = [" ".join(word).translate(_PUNCTUATION).strip() for word in syllables(text)]
     joined = " ".join(part for part in parts if part)
     return re.sub(r"\s+([,.!?])", r"\1", joined)

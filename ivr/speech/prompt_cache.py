@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Container
 from pathlib import Path
 
 from ivr.speech import pcm
@@ -112,6 +113,15 @@ class PromptCache:
             self._entries[key] = _Entry(size, time.monotonic())
         self._evict()
         return path, duration_ms(size)
+
+    def keep(self, keys: Container[str]) -> None:
+        """Delete everything but `keys`."""
+        with self._lock:
+            gone = [key for key in self._entries if key not in keys]
+            for key in gone:
+                self._bytes -= self._entries.pop(key).size
+        for key in gone:
+            self.path(key).unlink(missing_ok=True)
 
     def path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.wav"

@@ -21,6 +21,7 @@ from pathlib import Path
 from ivr.config import Config
 from ivr.errors import InvalidInput, Problem, SpeechFailed
 from ivr.speech import recordings, sentences, spoken
+from ivr.speech.pcm import RATE_HZ
 from ivr.speech.prompt_cache import PromptCache, duration_ms, key_of, write
 from ivr.speech.protocols import Rendered, Voice
 from ivr.speech.recordings import Recording, Recordings
@@ -75,6 +76,7 @@ class Prompts:
         self._cache = PromptCache(folder / "voice", config.synthesis.cache_mb * 1_000_000)
         self._converted = PromptCache(folder / "recorded", 1 << 60)
         self._private = folder / "private"
+        self._broken: set[str] = set()
         self._recordings: dict[str, Recordings] = {}
         self._jobs: dict[str, _Job] = {}
         self._desks: dict[Voice | None, _Desk] = {}
@@ -116,23 +118,31 @@ class Prompts:
         self._private.mkdir(parents=True, mode=0o700)
         self._cache.load()
         self._converted.load()
+        kept: set[str] = set()
         for language in self._config.languages:
             spoken.say("1", language)  # has the language's rules compiled before a caller waits for them
             found, _ = recordings.load(self._folder(language))
             self._recordings[language] = found
-            for recording in found.by_name.values():
-                with contextlib.suppress(InvalidInput, OSError):
-                    self._convert(recording)
+            kept.update(filter(None, map(self._convert, found.by_name.values())))
+        self._converted.keep(kept)
 
     def _folder(self, language: str) -> Path:
         return self._config.path(self._config.paths.audio_prompts) / language
 
-    def _convert(self, recording: Recording) -> None:
+    def _convert(self, recording: Recording) -> str:
+        """Have the recording as a file for the line; its key, empty when there is none or it is broken."""
         if recording.path is None:
-            return
-        key = _recording_key(recording.path)
-        if self._converted.get(key) is None:
-            self._converted.put(key, shape(recordings.read(recording.path), 16_000, LAST_GAP_MS))
+            return ""
+        with contextlib.suppress(OSError):
+            key = _recording_key(recording.path)
+            if self._converted.get(key) is not None:
+                return key
+            self._broken.add(key)
+            with contextlib.suppress(InvalidInput):
+                self._converted.put(key, shape(recordings.read(recording.path), RATE_HZ, LAST_GAP_MS))
+                self._broken.discard(key)
+                return key
+        return ""
 
     # Asking -------------------------------------------------------------------------------------------------------
 
@@ -209,24 +219,28 @@ class Prompts:
     # Finding ------------------------------------------------------------------------------------------------------
 
     def _items(self, text: str, language: str) -> list[_Item]:
-        whole = self._recorded(text, language)
-        if whole is not None:
-            return [whole]
+        known = self._recordings.get(language, _NONE)
         items = []
-        for piece in sentences.split(text, language):
-            items.append(self._recorded(piece.text, language) or self._spoken(piece.text, language, piece.gap_ms))
+        for whole in self._recorded(text, known, language):
+            if isinstance(whole, _Item):
+                items.append(whole)
+                continue
+            for piece in sentences.split(whole, language):
+                for part in self._recorded(piece.text, known, language):
+                    items.append(part if isinstance(part, _Item) else self._spoken(part, language, piece.gap_ms))
         return items
 
-    def _recorded(self, text: str, language: str) -> _Item | None:
-        found = self._recordings.get(language, _NONE).find(text)
+    def _recorded(self, text: str, known: Recordings, language: str) -> list[_Item | str]:
+        """The recording of `text`, else the words to say: its own, or those of the prompt that it names."""
+        found = known.find(text)
         if found is None:
-            return None
+            return [text]
         if found.path is not None:
             with contextlib.suppress(OSError):
-                return _Item(
-                    _recording_key(found.path), found.text or text, found.text, language, LAST_GAP_MS, found.path
-                )
-        return self._spoken(found.text, language, LAST_GAP_MS) if found.text else None
+                key = _recording_key(found.path)
+                if key not in self._broken:
+                    return [_Item(key, found.text or text, found.text, language, LAST_GAP_MS, found.path)]
+        return [found.text or text]
 
     def _spoken(self, text: str, language: str, gap_ms: int) -> _Item:
         said = " ".join(spoken.say(text, language).split())
@@ -257,6 +271,7 @@ class Prompts:
         desk = self._desks.get(voice)
         if desk is None:
             raise SpeechFailed("the voices are not running")
+        private = private and item.recording is None
         job = None if private else self._jobs.get(item.key)
         if job is None or priority < job.priority:
             if len(desk.heap) >= QUEUE_LIMIT:
@@ -298,8 +313,12 @@ class Prompts:
                     await self._in_thread(voice.speak, _FIRST_WORDS.get(language, "1"), language)
 
     async def _fall_back(self, job: _Job, error: Exception) -> Rendered | SpeechFailed:
-        voice = self._fallbacks.get(job.item.language)
-        if voice is not None and job.item.said:
+        """Another voice's try: the language's own when a recording is broken, its fallback when that failed."""
+        item = job.item
+        voice = self._voices.get(item.language) if item.recording else self._fallbacks.get(item.language)
+        if item.recording:
+            self._broken.add(item.key)
+        if voice is not None and item.said:
             try:
                 return await self._in_thread(self._make, job.item, voice, job.private)
             except (SpeechFailed, OSError) as second:
@@ -323,7 +342,7 @@ class Prompts:
     def _make(self, item: _Item, voice: Voice | None, private: bool) -> Rendered:
         """In a worker thread: the file of `item`. Raises SpeechFailed, InvalidInput, OSError."""
         if voice is None:
-            sound = shape(recordings.read(item.recording), 16_000, item.gap_ms)
+            sound = shape(recordings.read(item.recording), RATE_HZ, item.gap_ms)
             path, length = self._converted.put(item.key, sound)
             return Rendered(path, item.text, length, "recording")
         speech, rate = voice.speak(item.said, item.language)

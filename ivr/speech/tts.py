@@ -23,14 +23,13 @@ import msgspec
 
 from ivr.config import Config
 from ivr.errors import SpeechFailed, Unavailable
-from ivr.speech import mandarin
+from ivr.speech import espeak_voices, mandarin
 from ivr.speech.protocols import Voice
 from ivr.speech.voice_child import MAX_MESSAGE_BYTES, Part, Reply, Request, pack
 
 START_TIMEOUT_S = 30.0
-PREPARATION = 1  # raise when the same text comes out otherwise, so that cached speech is made anew
+PREPARATION = 2  # raise when the same text comes out otherwise, so that cached speech is made anew
 PIPER_MODELS = {"en": "piper-en-joe/en_US-joe-medium.onnx"}
-ESPEAK_VOICES = {"en": "en-us", "zh": "cmn-latn-pinyin", "ko": "ko"}
 
 
 class _Child:
@@ -136,7 +135,7 @@ class Pyttsx3Voice:
     def __init__(self, config: Config) -> None:
         self.name = f"pyttsx3-{metadata.version('pyttsx3')}.{PREPARATION}"
         self._config = config
-        self._child = _Child(["pyttsx3"], config.synthesis.timeout_s)
+        self._child = _Child(["pyttsx3", *config.languages], config.synthesis.timeout_s)
 
     def start(self) -> None:
         self._child.start()
@@ -157,8 +156,8 @@ class Pyttsx3Voice:
     def _part(self, text: str, language: str) -> Part:
         speech = self._config.speech_for(language)
         own = speech.voice == "pyttsx3" and speech.voice_name
-        voice = own or ESPEAK_VOICES.get(language, language)
-        return Part(text, language, voice, rate_wpm=speech.rate_wpm)
+        voice = own or espeak_voices.NAMES.get(language, language)
+        return Part(text, language, voice, round(speech.rate_wpm * espeak_voices.PACE.get(language, 1.0)))
 
 
 class PiperVoice:

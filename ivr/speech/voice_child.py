@@ -1,4 +1,4 @@
-"""A synthesiser in a process of its own: `python -m ivr.speech.voice_child pyttsx3 | piper MODEL`.
+"""A synthesiser in a process of its own: `python -m ivr.speech.voice_child pyttsx3 [LANGUAGE ...] | piper MODEL`.
 
 Native speech code may hang or crash; here it takes nobody with it. Requests come on standard input and replies leave
 on what was standard output, each MessagePack behind a 4-byte big-endian length, one at a time and in order. Whatever
@@ -23,22 +23,19 @@ from typing import BinaryIO
 
 import msgspec
 
-from ivr.speech import mandarin
+from ivr.speech import espeak_voices, mandarin
 
 MAX_MESSAGE_BYTES = 64 << 20
 _PR_SET_PDEATHSIG = 1
-_WORD_GAP = 7  # espeakWORDGAP of speak_lib.h; pyttsx3 has no name for it
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A stretch of text in one language and how it is to be said. `pitch` is 0..100, `word_gap` in units of 10 ms."""
+    """A stretch of text in one language and how it is to be said."""
 
     text: str
     language: str
     voice: str
     rate_wpm: int = 170
-    pitch: int = 50
-    word_gap: int = 0
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -63,26 +60,41 @@ def pack(message: Request | Reply) -> bytes:
 class _Pyttsx3:
     """pyttsx3 over espeak-ng. Its voices are chosen a part; espeak-ng keeps one setting for the whole process."""
 
-    def __init__(self) -> None:
+    def __init__(self, languages: list[str]) -> None:
         import pyttsx3  # loads libespeak-ng, which only this process may
         from pyttsx3.drivers import _espeak
 
         self._engine = pyttsx3.init("espeak")
         self._espeak = _espeak
         self._folder = tempfile.TemporaryDirectory(prefix="ivr-voice-", dir=_memory_folder())
+        data = ctypes.c_char_p()
+        _espeak.dll.espeak_Info(ctypes.byref(data))
+        self._own = espeak_voices.write(Path(os.fsdecode(data.value)), Path(self._folder.name))
+        if "zh" in languages:
+            mandarin.pinyin("一")
 
     def say(self, part: Part) -> tuple[bytes, int]:
-        text = mandarin.pinyin(part.text) if part.language == "zh" else part.text
-        self._engine.setProperty("voice", part.voice)
-        self._engine.setProperty("rate", part.rate_wpm)
-        self._engine.setProperty("pitch", part.pitch)
-        self._espeak.SetParameter(_WORD_GAP, part.word_gap, 0)
+        self._choose(part.voice)
+        self._espeak.SetParameter(self._espeak.RATE, part.rate_wpm, 0)
         path = Path(self._folder.name) / "speech.wav"
         path.unlink(missing_ok=True)
-        self._engine.save_to_file(text, str(path))
+        self._engine.save_to_file(mandarin.pinyin(part.text) if part.language == "zh" else part.text, str(path))
         self._engine.runAndWait()
         with wave.open(str(path), "rb") as file:
             return file.readframes(file.getnframes()), file.getframerate()
+
+    def _choose(self, voice: str) -> None:
+        """Have espeak-ng use `voice`: one of the house's own, or a name of its own like `en-gb` or `en-us+f3`.
+
+        pyttsx3's own property swallows the failure of a name that does not exist.
+        """
+        own = self._own.get(voice)
+        if own is not None:
+            failed = self._espeak.dll.espeak_SetVoiceByFile(os.fsencode(own))
+        else:
+            failed = self._espeak.SetVoiceByName(voice.encode())
+        if failed:
+            raise ValueError(f"espeak-ng has no voice `{voice}`")
 
 
 class _Piper:
@@ -127,12 +139,12 @@ def _read_requests(source: BinaryIO, requests: queue.Queue[Request]) -> None:
 
 def _engine(arguments: list[str]) -> Callable[[Part], tuple[bytes, int]]:
     match arguments:
-        case ["pyttsx3"]:
-            return _Pyttsx3().say
+        case ["pyttsx3", *languages]:
+            return _Pyttsx3(languages).say
         case ["piper", model]:
             return _Piper(model).say
         case _:
-            raise SystemExit("usage: python -m ivr.speech.voice_child pyttsx3 | piper MODEL")
+            raise SystemExit("usage: python -m ivr.speech.voice_child pyttsx3 [LANGUAGE ...] | piper MODEL")
 
 
 def main(arguments: list[str]) -> None:

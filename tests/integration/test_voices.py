@@ -1,0 +1,155 @@
+"""The real engines in their child processes: they speak, hang, crash and die as they should."""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ivr.config import Config, Speech, Synthesis
+from ivr.errors import SpeechFailed, Unavailable
+from ivr.speech import pcm
+from ivr.speech.prompts import Prompts
+from ivr.speech.tts import PiperVoice, Pyttsx3Voice, open_voices
+
+SENTENCES = [
+    ("en", "Welcome to the bank.", 1_000, 3_000),
+    ("zh", "您好，请问有什么可以帮您？", 2_000, 6_000),
+    ("ko", "안녕하세요.", 500, 3_000),
+    ("zh", "请打开 Apple Pay 应用", 1_000, 6_000),
+    ("en", "The branch is near 鸟巢.", 1_000, 5_000),
+]
+
+
+def config_at(root, timeout_s=30, **speech):
+    voices = {"en": Speech(), "zh": Speech(), **speech}
+    return Config(root=str(root), speech=voices, synthesis=Synthesis(timeout_s=timeout_s))
+
+
+@pytest.fixture(scope="session")
+def repository():
+    """Where the models are."""
+    return Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def voice(tmp_path):
+    voice = Pyttsx3Voice(config_at(tmp_path))
+    yield voice
+    voice.close()
+
+
+def wait_until_gone(pid):
+    """Returns when no process `pid` is left."""
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(pid)
+        assert select.select([descriptor], [], [], 10)[0], "the child outlived its parent"
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize(("language", "text", "at_least", "at_most"), SENTENCES)
+def test_pyttsx3_speaks_every_language(voice, language, text, at_least, at_most):
+    speech, rate = voice.speak(text, language)
+    assert at_least <= pcm.duration_ms(speech, rate) <= at_most
+    assert pcm.rms_dbfs(speech) > -40
+
+
+def test_the_same_text_sounds_the_same_whatever_came_before(voice):
+    first, _ = voice.speak("Please hold the line.", "en")
+    voice.speak("请稍候。", "zh")
+    voice.speak("Something else, at length.", "en")
+    again, _ = voice.speak("Please hold the line.", "en")
+    shorter = min(len(first), len(again)) // 2
+    assert abs(len(first) - len(again)) < 22_050 // 10
+    assert shorter > 22_050
+
+
+def test_a_hung_voice_is_killed_and_the_next_sentence_is_said(tmp_path):
+    voice = Pyttsx3Voice(config_at(tmp_path, timeout_s=2))
+    voice.speak("Hello.", "en")
+    hung = voice.pid
+    os.kill(hung, signal.SIGSTOP)
+    with pytest.raises(SpeechFailed, match="hung"):
+        voice.speak("Hello.", "en")
+    wait_until_gone(hung)
+    assert voice.speak("Hello.", "en")[0]
+    assert voice.pid != hung
+    voice.close()
+
+
+def test_a_crashed_voice_comes_back(voice):
+    voice.speak("Hello.", "en")
+    crashed = voice.pid
+    os.kill(crashed, signal.SIGKILL)
+    wait_until_gone(crashed)
+    assert voice.speak("Hello.", "en")[0]
+
+
+def test_an_unknown_voice_fails_and_does_no_harm(tmp_path):
+    voice = Pyttsx3Voice(config_at(tmp_path, en=Speech(voice_name="no-such-voice")))
+    with pytest.raises(SpeechFailed):
+        voice.speak("Hello.", "en")
+    assert voice.speak("您好。", "zh")[0]
+    voice.close()
+
+
+def test_a_closed_voice_fails(tmp_path):
+    voice = Pyttsx3Voice(config_at(tmp_path))
+    voice.speak("Hello.", "en")
+    pid = voice.pid
+    voice.close()
+    wait_until_gone(pid)
+    with pytest.raises(SpeechFailed):
+        voice.speak("Hello.", "en")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_the_child_dies_with_its_parent(tmp_path, how):
+    script = (
+        "from ivr.config import Config; from ivr.speech.tts import Pyttsx3Voice; import time\n"
+        "voice = Pyttsx3Voice(Config()); voice.speak('Hello.', 'en'); print(voice.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        child = int(parent.stdout.readline())
+        os.kill(child, signal.SIGSTOP)
+        parent.send_signal(how)
+        parent.wait(10)
+        wait_until_gone(child)
+
+
+def test_piper_speaks_and_a_missing_model_is_named(tmp_path, repository):
+    config = config_at(repository, en=Speech(voice="piper"))
+    voice = PiperVoice(config, "en")
+    speech, rate = voice.speak("Welcome to the bank. How can I help you?", "en")
+    assert 1_500 <= pcm.duration_ms(speech, rate) <= 5_000
+    voice.close()
+    slow = PiperVoice(config_at(repository, en=Speech(voice="piper", rate_wpm=110)), "en")
+    assert len(slow.speak("Welcome to the bank. How can I help you?", "en")[0]) > len(speech)
+    slow.close()
+    with pytest.raises(Unavailable, match="models pull"):
+        open_voices(config_at(tmp_path, en=Speech(voice="piper")))
+    with pytest.raises(Unavailable, match="zh"):
+        open_voices(config_at(repository, zh=Speech(voice="piper")))
+
+
+async def test_a_prompt_is_a_file_for_the_line(tmp_path):
+    config = config_at(tmp_path)
+    prompts = Prompts(config, *open_voices(config))
+    await prompts.start()
+    try:
+        for language, text in (("en", "Your balance is $1,234.50. Goodbye."), ("zh", "余额是¥289.50元。再见。")):
+            made = [r async for r in prompts.render(text, language)]
+            assert prompts.ready(text, language) == tuple(made)
+            for one in made:
+                sound = pcm.read_wav(one.path)
+                assert pcm.duration_ms(sound) == one.duration_ms
+                loud = np.flatnonzero(np.abs(pcm.to_wave(sound)) > 0.01)
+                assert loud[0] <= 16 * 40
+                assert 50 * 16 <= sound.__len__() // 2 - loud[-1] <= 400 * 16
+    finally:
+        await prompts.close()
