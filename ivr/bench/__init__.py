@@ -11,6 +11,7 @@ import sys
 BENCHES = {
     "gaps": "ivr.bench.gaps",
     "cutoff": "ivr.bench.cutoff",
+    "hearing": "ivr.bench.hearing",
     "barge": "ivr.bench.barge",
     "echo": "ivr.bench.echo",
     "accuracy": "ivr.bench.accuracy",

@@ -1,4 +1,4 @@
-"""`ivr bench hearing`: how well a line hears. webrtcvad against Silero on the same telephone-band audio, false starts
+"""How well a line hears, without calls: webrtcvad against Silero on the same telephone-band audio, false starts
 on noise, delay of speech starts, callers cut off at several waits, and our own prompt coming back as echo.
 
 Everything runs on the audio's own clock, through the very objects a line process uses; no call is placed. Needs a
@@ -40,6 +40,7 @@ CORPORA = ("fsdd", "an4", "en_librispeech", "zh_caller", "zh_aishell_sample")
 PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 GAP_MS = 900
 FIXED_RECALL = 0.90
+SPEECH_DB = -22.0
 
 
 @dataclass
@@ -92,21 +93,42 @@ def label(samples: np.ndarray) -> np.ndarray:
     return active
 
 
-def string_together(files: list[Path], rng: random.Random) -> Speech:
+def extent(voiced: np.ndarray) -> tuple[int, int]:
+    """First and last speech frame of an utterance, lone frames (clicks, breath) left out."""
+    dense = np.convolve(voiced, np.ones(4))
+    first = np.flatnonzero(dense[3:] >= 3)
+    last = np.flatnonzero(dense[: len(voiced)] >= 3)
+    return (int(first[0]), int(last[-1])) if len(first) and len(last) else (0, len(voiced) - 1)
+
+
+def with_pauses(speech: np.ndarray, rng: random.Random) -> np.ndarray:
+    """The utterance with 300-900 ms of silence put at its softest moment between its first and its last third."""
+    levels = np.array([level_db(f) for f in _cut(speech)])
+    first, last = extent(label(speech))
+    a, b = first + (last - first) // 3, last - (last - first) // 3
+    if b - a < 3:
+        return speech
+    at = (a + int(np.argmin(levels[a:b]))) * NARROW_SAMPLES
+    return np.concatenate((speech[:at], np.zeros(rng.randrange(300, 901, FRAME_MS) * 8, np.float32), speech[at:]))
+
+
+def string_together(files: list[Path], rng: random.Random, pauses: bool = False) -> Speech:
+    """Utterances of equal loudness; `pauses` puts one into every third of them."""
     pieces, labels, spans, at = [], [], [], 0
-    for path in files:
+    for number, path in enumerate(files):
         speech = load(path)
+        if pauses and number % 3 == 0:
+            speech = with_pauses(speech, rng)
         speech = speech[: len(speech) // NARROW_SAMPLES * NARROW_SAMPLES]
         voiced = label(speech)
         if voiced.sum() < 4:
             continue
+        loud = speech[np.repeat(voiced, NARROW_SAMPLES)]
+        speech = speech * 10 ** ((SPEECH_DB - level_db(loud)) / 20)
         gap = np.zeros((GAP_MS + rng.randrange(0, 400, FRAME_MS)) * 8, np.float32)
-        edges = np.flatnonzero(np.convolve(voiced, np.ones(4), "full")[3:] >= 3)
-        if not len(edges):
-            continue
-        last = int(np.flatnonzero(np.convolve(voiced, np.ones(4), "full")[: len(voiced)] >= 3)[-1])
+        onset, last = extent(voiced)
         start = at + len(gap) // NARROW_SAMPLES
-        spans.append((start + int(edges[0]), start + last + 1))
+        spans.append((start + onset, start + last + 1))
         pieces += [gap, speech]
         labels += [np.zeros(len(gap) // NARROW_SAMPLES, bool), voiced]
         at = start + len(voiced)
@@ -233,24 +255,33 @@ def delay_table(corpora: dict[str, Speech], noises: dict[str, np.ndarray]) -> No
     print("  columns:", *DEFAULTS)
 
 
-def cut_table(corpora: dict[str, Speech]) -> None:
-    print(
-        "\ncallers cut off in mid-sentence (% of utterances) by fixed wait; p50 of last voiced frame minus true end, ms"
-    )
+def cut_table(plain: dict[str, Speech], paused: dict[str, Speech]) -> None:
+    print("\ncallers cut off in mid-sentence (% of utterances) by a fixed wait in ms; p50 of end told minus true end")
     waits = (300, 500, 700, 900, 1200)
-    print("  wait in ms         ", *(f"{w:10d}" for w in waits))
-    for name, speech in corpora.items():
-        frames, row = frames_16k(g711(speech.audio)), []
-        for wait in waits:
-            ends = [(i, e) for i, e in starts_and_ends(webrtc(), frames, wait) if isinstance(e, SpeechEnded)]
-            cut, late = 0, []
-            for start, end in speech.spans:
-                mine = [(i, e) for i, e in ends if start * FRAME_MS < e.end_ms <= (end + 10) * FRAME_MS]
-                cut += len(mine) > 1
-                if mine:
-                    late.append(mine[-1][1].end_ms - end * FRAME_MS)
-            row.append(f"{100 * cut / len(speech.spans):4.1f} {np.median(late):5.0f}")
-        print(f"  {name:18} ", *row, flush=True)
+    print(" " * 28, *(f"{w:6d}" for w in waits))
+    for kind, corpora in (("as recorded", plain), ("with pauses", paused)):
+        for name, speech in corpora.items():
+            frames, row, late = frames_16k(g711(speech.audio)), [], []
+            for wait in waits:
+                ends = [e for _, e in starts_and_ends(webrtc(), frames, wait) if isinstance(e, SpeechEnded)]
+                cut = 0
+                for start, end in speech.spans:
+                    mine = [e.end_ms for e in ends if start * FRAME_MS < e.end_ms <= (end + 10) * FRAME_MS]
+                    cut += len(mine) > 1
+                    late += [mine[-1] - end * FRAME_MS] if mine else []
+                row.append(f"{100 * cut / len(speech.spans):6.1f}")
+            print(f"  {name:18}{kind}", *row, f"{np.median(late):6.0f} ms", flush=True)
+
+
+def soft_table(data: Path) -> None:
+    """Spoken digits one at a time at the loudness they were recorded with, some of them very soft."""
+    files = sorted((data / "fsdd").glob("*.wav"))
+    quiet = np.zeros(NARROW_HZ, np.float32)
+    lines = [frames_16k(g711(np.concatenate((quiet, load(p), quiet)))) for p in files]
+    print("\nspoken digits alone, as recorded: not heard at all")
+    for name, make in DEFAULTS.items():
+        heard = [any(isinstance(e, SpeechStarted) for _, e in starts_and_ends(make(), line)) for line in lines]
+        print(f"  {name:10} {len(heard) - sum(heard)} of {len(heard)}", flush=True)
 
 
 def cost_table(speech: Speech) -> None:
@@ -339,7 +370,7 @@ def echo_table(talkers: list[np.ndarray]) -> None:
                     cost = max(cost, spent)
                     bare += bool(barge_ins(prompt, echo, gated=False)[0])
                     talker = talkers[number % len(talkers)]
-                    onset = int(np.flatnonzero(np.convolve(label(talker), np.ones(4), "full")[3:] >= 3)[0])
+                    onset, _ = extent(label(talker))
                     for level in found:
                         at = NARROW_HZ * 3 // 2 // NARROW_SAMPLES * NARROW_SAMPLES
                         over = echo.copy()
@@ -384,10 +415,16 @@ def _squeezed(speech: Speech) -> np.ndarray:
     return frames[speech.voiced[: len(frames)]].ravel()
 
 
-TABLES = ("precision", "noise", "delay", "cut", "cost", "echo")
+def _some(folder: Path, count: int) -> list[Path]:
+    files = sorted(p for p in folder.rglob("*") if p.suffix in (".wav", ".flac"))
+    _chance(3).shuffle(files)
+    return files[:count]
 
 
-def run(argv: list[str]) -> int:
+TABLES = ("precision", "noise", "delay", "soft", "cut", "cost", "echo")
+
+
+def main(argv: list[str]) -> int:
     """The bench's door. 0 when measured, 2 when the data is not there."""
     parser = argparse.ArgumentParser(prog="ivr bench hearing", description="VAD, endpointing and echo on recordings")
     parser.add_argument("--data", default=os.environ.get("IVR_DATA", "../shared/data"), help="folder of recordings")
@@ -398,11 +435,9 @@ def run(argv: list[str]) -> int:
     if not (data / "noise").is_dir():
         print(f"no recordings in {data}: give --data or set IVR_DATA")
         return 2
-    corpora = {}
-    for name in CORPORA:
-        files = sorted(p for p in (data / name).rglob("*") if p.suffix in (".wav", ".flac"))
-        _chance(3).shuffle(files)
-        corpora[name] = string_together(files[: options.utterances], _chance(3))
+    files = {name: _some(data / name, options.utterances) for name in CORPORA}
+    corpora = {name: string_together(some, _chance(3)) for name, some in files.items()}
+    paused = {n: string_together(some, _chance(4), pauses=True) for n, some in files.items() if n != "fsdd"}
     noises = noise_files(data, corpora)
     wanted = options.only or TABLES
     talkers = [load(p) for p in sorted((data / "an4").rglob("*.wav"))[:20]]
@@ -410,7 +445,8 @@ def run(argv: list[str]) -> int:
         "precision": lambda: precision_table(corpora, noises),
         "noise": lambda: noise_table(noises),
         "delay": lambda: delay_table(corpora, noises),
-        "cut": lambda: cut_table(corpora),
+        "soft": lambda: soft_table(data),
+        "cut": lambda: cut_table(corpora, paused),
         "cost": lambda: cost_table(corpora["an4"]),
         "echo": lambda: echo_table(talkers),
     }

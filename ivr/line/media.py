@@ -433,7 +433,7 @@ class Hearing:
         self._selector.register(self._event, selectors.EVENT_READ, self._clear)
         self._patches = PatchBoard(settings.patch_path, emit, self._selector)
         self._legs: tuple[LegMedia, ...] = ()
-        self._running = False
+        self._running = self._awake = False
         self._thread = threading.Thread(target=self._run, name="hearing", daemon=True)
 
     def add(self, media: LegMedia) -> None:
@@ -452,8 +452,8 @@ class Hearing:
 
     def stop(self) -> None:
         """End the thread and every patch."""
-        self._running = False
         self._wake()
+        self._running = False
         if self._thread.is_alive():
             self._thread.join(1.0)
         self._patches.close()
@@ -461,10 +461,12 @@ class Hearing:
         os.close(self._event)
 
     def _wake(self) -> None:
-        if self._running:
+        if self._running and not self._awake:
+            self._awake = True
             os.eventfd_write(self._event, 1)
 
     def _clear(self) -> None:
+        self._awake = False
         try:
             os.eventfd_read(self._event)
         except BlockingIOError:
