@@ -10,6 +10,7 @@ import logging
 import socket
 import sys
 import threading
+from collections import deque
 
 import msgspec
 
@@ -17,6 +18,7 @@ from ivr.errors import Unavailable
 from ivr.line import messages as m
 
 OUTBOX_BYTES = 4 << 20
+ENDED_KEPT = 64
 
 
 class Outbox:
@@ -30,7 +32,7 @@ class Outbox:
         self._sock = sock
         self._lock = threading.Lock()
         self._waiting = bytearray()
-        self._over: set[int] = set()
+        self._over: deque[int] = deque(maxlen=ENDED_KEPT)
         self.broken = False
         self.dropped = 0
 
@@ -47,7 +49,7 @@ class Outbox:
             if self.broken or (leg and leg in self._over):
                 return
             if type(event) is m.LegEnded:
-                self._over.add(leg)
+                self._over.append(leg)
             if len(self._waiting) > OUTBOX_BYTES and type(event) is m.Audio:
                 self.dropped += 1
                 return

@@ -19,8 +19,6 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 import argparse
 import contextlib
 import ctypes
-import heapq
-import itertools
 import json
 import logging
 import select
@@ -42,7 +40,8 @@ from ivr.line.endpoint import Account, Endpoint
 from ivr.line.guard import Guard
 from ivr.line.leg import Leg
 from ivr.line.media import Hearing, LegMedia, release_ports
-from ivr.line.sip import may_refer, read_request
+from ivr.line.sip import dialable, may_refer, read_request
+from ivr.line.timers import Timers
 
 DECIDE_MS = 2_000
 TICK_MS = 500
@@ -68,10 +67,8 @@ class LineProcess:
         self.legs: dict[int, Leg] = {}
         self._lingering: dict[int, Leg] = {}
         self._dead: list[Leg] = []
-        self._ids = itertools.count(1)
         self._last_id = 0
-        self._timers: list[tuple[float, int, int, Callable[[Leg], None]]] = []
-        self._order = itertools.count()
+        self._timers: Timers[Leg] = Timers()
         self._next_tick = time.monotonic() + TICK_MS / 1000
         self._draining = False
         self._refusals: Counter[str] = Counter()
@@ -111,7 +108,11 @@ class LineProcess:
                 wanted = select.POLLIN | (select.POLLOUT if self._outbox.waiting else 0)
                 poller.register(self._inbox.descriptor, wanted)
             poller.poll(self._patience_ms())
-            self._turn()
+            try:
+                self._turn()
+            except Exception as error:
+                log.exception("the SIP thread stumbled")
+                self.fault(f"SIP thread: {type(error).__name__}", 0)
 
     def _patience_ms(self) -> int:
         """How long to wait for a descriptor; what comes by TCP, and keys out of RTP, come by none of them."""
@@ -133,7 +134,7 @@ class LineProcess:
         if why == "shutdown":
             self._stop_at = time.monotonic() + SHUTDOWN_MS / 1000
             for leg in list(self.legs.values()):
-                self._end_one(leg, "shutdown", 503)
+                self._try(_shut_down, leg)
         else:
             self._stop_at = time.monotonic() + (FAREWELL_MS + SHUTDOWN_MS) / 1000
             for leg in list(self.legs.values()):
@@ -149,7 +150,6 @@ class LineProcess:
         self.legs.clear()
         self._lingering.clear()
         self._dead.clear()
-        self._timers.clear()
         for account in (*self._accounts.values(), self._account):
             account.shutdown()
         self._accounts.clear()
@@ -188,12 +188,11 @@ class LineProcess:
     def _finished(self) -> bool:
         if not self._stopping:
             return False
-        return time.monotonic() >= self._stop_at or not (self.legs or self._lingering)
+        return time.monotonic() >= self._stop_at or not (self.legs or self.endpoint.calls_in_use)
 
     def _run_timers(self) -> None:
         now = time.monotonic()
-        while self._timers and self._timers[0][0] <= now:
-            _, _, leg_id, then = heapq.heappop(self._timers)
+        for leg_id, then in self._timers.due(now):
             leg = self.legs.get(leg_id)
             if leg is not None:
                 self._try(then, leg)
@@ -207,8 +206,8 @@ class LineProcess:
         try:
             then(leg)
         except Exception as error:
-            log.exception("a timer failed", extra={"leg": leg.leg})
-            self.fault(f"timer: {type(error).__name__}", leg.leg)
+            log.exception("a leg's own work failed", extra={"leg": leg.leg})
+            self.fault(f"leg: {type(error).__name__}", leg.leg)
 
     def _reap(self) -> None:
         """Destroy finished native calls; one whose slot a newer call has taken waits until that one is over."""
@@ -226,7 +225,7 @@ class LineProcess:
 
     def after(self, delay_ms: int, leg: int, then: Callable[[Leg], None]) -> None:
         """Call `then(leg)` in the SIP thread unless the leg is over by then."""
-        heapq.heappush(self._timers, (time.monotonic() + delay_ms / 1000, next(self._order), leg, then))
+        self._timers.add(time.monotonic() + delay_ms / 1000, leg, then)
 
     def fault(self, message: str, leg: int) -> None:
         """A Failure, once for each leg and message."""
@@ -249,8 +248,7 @@ class LineProcess:
         if leg.media is not None:
             self._hearing.remove(leg.media)
             leg.media = None
-        self._timers = [timer for timer in self._timers if timer[2] != leg.leg]
-        heapq.heapify(self._timers)
+        self._timers.forget(leg.leg)
         self._faults = {fault for fault in self._faults if fault[0] != leg.leg}
 
     def gone(self, leg: Leg) -> None:
@@ -353,8 +351,10 @@ class LineProcess:
                 leg.end(command.cause if command.cause in _CAUSES else "hangup", command.code)
             case m.Refer():
                 leg.refer(command)
+            case m.Bridge() if command.other in self.legs and command.other != leg.leg:
+                leg.bridge_with(self.legs[command.other])
             case m.Bridge():
-                self._bridge(leg, command.other)
+                self.emit(m.Failure("Bridge: no such leg", leg.leg))
             case m.Unbridge():
                 leg.unbridge()
                 leg.open_media().unpatch()
@@ -378,7 +378,7 @@ class LineProcess:
             )
             self.legs[leg.leg] = leg
             try:
-                leg.place(_dialable(command.uri, account.peer))
+                leg.place(dialable(command.uri, account.peer))
             except pj.Error as error:
                 if not leg.ended:
                     self.over(leg)
@@ -387,34 +387,21 @@ class LineProcess:
                 return
             self.after(command.timeout_ms, leg.leg, _unanswered)
 
-    def _bridge(self, leg: Leg, other_id: int) -> None:
-        other = self.legs.get(other_id)
-        if other is None or other is leg:
-            self.emit(m.Failure("Bridge: no such leg", leg.leg))
-        else:
-            leg.bridge_with(other)
-
     # The end ----------------------------------------------------------------------------------------------------
 
-    def _end_one(self, leg: Leg, cause: m.Cause, code: int = 0) -> None:
-        try:
-            leg.end(cause, code)
-        except Exception:
-            log.exception("a leg would not end", extra={"leg": leg.leg})
-
     def _say_farewell(self, leg: Leg) -> None:
-        """The brain is gone: the fallback address or a recorded apology for whom we answered, CANCEL for the rest."""
+        """The brain is gone: the fallback address or a recorded apology for who talks to us, CANCEL for who rings."""
         try:
-            if not leg.answered or leg.outgoing:
+            if not leg.answered:
                 leg.end("brain_lost", 503)
-            elif self.settings.fallback_uri:
+            elif self.settings.fallback_uri and not leg.outgoing:
                 leg.refer(m.Refer(leg.leg, self.settings.fallback_uri, FAREWELL_MS // 2))
                 self.after(FAREWELL_MS // 2, leg.leg, self._apologise)
             else:
                 self._apologise(leg)
         except Exception:
             log.exception("no farewell possible", extra={"leg": leg.leg})
-            self._end_one(leg, "brain_lost")
+            self._try(_brain_lost, leg)
 
     def _apologise(self, leg: Leg) -> None:
         left_ms = max(0, int((self._stop_at - time.monotonic()) * 1000) - SHUTDOWN_MS)
@@ -428,7 +415,7 @@ class LineProcess:
         return self.max_legs - self.endpoint.calls_in_use
 
     def _new_id(self) -> int:
-        self._last_id = next(self._ids)
+        self._last_id += 1
         return self._last_id
 
 
@@ -450,12 +437,12 @@ def _unanswered(leg: Leg) -> None:
         leg.end("no_answer")
 
 
+def _shut_down(leg: Leg) -> None:
+    leg.end("shutdown", 503)
+
+
 def _brain_lost(leg: Leg) -> None:
     leg.end("brain_lost")
-
-
-def _dialable(uri: str, peer: m.Peer) -> str:
-    return f"{uri};transport=tcp" if peer.transport == "tcp" and "transport=" not in uri else uri
 
 
 def _obey_signals(line: LineProcess) -> None:
@@ -496,8 +483,12 @@ def main(arguments: list[str] | None = None) -> int:
         outbox.send(m.Failure(why))
         return 3
     _obey_signals(line)
-    line.run()
-    line.close()
+    try:
+        line.run()
+        line.close()
+    except Exception:
+        log.exception("the line broke down")
+        return 1
     return 0
 
 

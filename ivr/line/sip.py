@@ -183,8 +183,8 @@ class Sources:
 def may_refer(peer: Peer | None, target: str) -> bool:
     """Whether `peer` may have `target` dialled.
 
-    An entry of refer_targets is a URI that must be equal, a URI prefix ending in `*`, or the beginning of a number,
-    which counts only at the peer's own host: a listed prefix never opens the way to another domain.
+    An entry of refer_targets is a URI that must be equal, a URI whose user part ends in `*`, or the beginning of a
+    number, which counts only at the peer's own host: no prefix ever opens the way to another domain.
     The target is compared without angle brackets, headers and parameters.
     """
     if peer is None:
@@ -195,12 +195,18 @@ def may_refer(peer: Peer | None, target: str) -> bool:
         if re.fullmatch(r"\+?\d+", entry):
             if user_of(uri).startswith(entry) and host == peer.host:
                 return True
-        elif entry.endswith("*") and "@" in entry:
-            if uri.startswith(entry[:-1]):
+        elif "*@" in entry:
+            prefix, _, domain = entry.partition("*@")
+            if uri.startswith(prefix) and uri.partition("@")[2] == domain:
                 return True
         elif uri == entry:
             return True
     return False
+
+
+def dialable(uri: str, peer: Peer) -> str:
+    """The URI as it is dialled through `peer`, with its transport."""
+    return f"{uri};transport=tcp" if peer.transport == "tcp" and "transport=" not in uri else uri
 
 
 def dial_cause(code: int) -> Cause:
