@@ -26,6 +26,7 @@ from ivr.speech import engines, stt
 from ivr.speech.prompts import Prompts
 from ivr.speech.tts import open_voices
 from ivr.store.store import Store
+from ivr.telephony.edge import KamailioEdge
 from ivr.telephony.pool import LinePool
 from ivr.understanding.knowledge import Knowledge
 from ivr.understanding.understand import understand
@@ -101,11 +102,7 @@ class App:
         closing.later(self._prompts.close)
         await asyncio.to_thread(pool.warm)
         apology = _apologies(config)
-        edge = None
-        if config.lines.processes > 1:
-            from ivr.telephony.edge import KamailioEdge
-
-            edge = KamailioEdge(config)
+        edge = KamailioEdge(config, config.agent) if config.lines.processes > 1 else None
         ringback = config.path(config.synthesis.cache) / "ringback.wav"
         _write_ringback(ringback)
         self._lines = LinePool(

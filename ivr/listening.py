@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
+from ivr import metrics
 from ivr.config import Hearing
 from ivr.dialog import barge_in, waits
 from ivr.line.messages import (
@@ -164,6 +165,7 @@ class Listener:
     def _pronounce(self, heard: _Heard, verdict: barge_in.Verdict) -> None:
         if verdict != "wait" and heard.verdict != "commit" and verdict != heard.verdict:
             heard.verdict = verdict
+            metrics.barge_in("committed" if verdict == "commit" else "resumed")
             self._leg.barge_in(heard.id, verdict == "commit")
 
     async def _speculate(self, heard: _Heard, pause: int, speech_ms: int) -> None:
@@ -181,6 +183,8 @@ class Listener:
     async def _finish(self, heard: _Heard, ended: SpeechEnded) -> None:
         expectation, turn = self._expectation, self._turn
         understood = await heard.ear.finish()
+        if understood.hypothesis.rejected == "failed":
+            metrics.speech_failed(understood.hypothesis.engine or "recogniser")
         if self._expectation is not expectation or self._turn != turn:
             return
         if heard.over_prompt:

@@ -7,6 +7,7 @@ nothing of pjsua2, recognisers' insides or SQL.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import time
 import uuid
@@ -38,6 +39,7 @@ log = structlog.get_logger(__name__)
 
 INBOX_LIMIT = 1_024
 GOODBYE_WITHIN_S = 30
+HANGUP_WITHIN_S = 1
 _OUTCOMES = {"busy": "busy", "no_answer": "no_answer", "cancelled": "no_answer"}
 
 
@@ -123,8 +125,10 @@ class Session:
         try:
             ended = await self._converse()
         finally:
-            for task in (*self._tasks, pump):
+            left = [*self._tasks, pump]
+            for task in left:
                 task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
             self._listener.close()
             await self._end(ended or self._leg.ended)
 
@@ -138,7 +142,8 @@ class Session:
         await self._house.store.begin(
             CallStart(id=self.id, direction=info.direction, number=info.number, caller=info.caller,
                       language=info.language, started_at=_now(), plan=self._plan.name, plan_version=self._plan.version,
-                      sip_call_id=info.sip_call_id, source=info.source, trunk=info.peer)
+                      sip_call_id=info.sip_call_id, source=info.source,
+                      trunk=info.peer if any(t.name == info.peer for t in self._house.config.trunk) else "")
         )  # fmt: skip
         await self._house.store.leg(
             self.id, LegRecord(id=self._leg.id, direction=info.direction, address=info.caller, started_at=_now())
@@ -264,6 +269,8 @@ class Session:
         )
 
     async def _utterance(self, heard: Utterance) -> None:
+        metrics.decoded(heard.understood.hypothesis.engine, "final", heard.understood.hypothesis.decode_ms)
+        metrics.speculation_used(heard.speculative)
         latency = Latency(decode_ms=heard.understood.hypothesis.decode_ms, speculative_hit=heard.speculative)
         given = _Input(heard.understood, end_ms=heard.ended.end_ms, latency=latency)
         await self._step(engine.Heard(heard.understood), given)
@@ -274,8 +281,11 @@ class Session:
         self._keys += digit
         await self._step(engine.Key(digit), _Input(keys=self._keys))
 
-    def _complete_turn(self, given: _Input, engine_ms: int) -> None:
-        """Complete the present turn with what came in; it is written once our next word leaves."""
+    def _complete_turn(self, given: _Input, engine_ms: int, value: str | None) -> None:
+        """Complete the present turn with what came in; it is written once our next word leaves.
+
+        `value` is what the dialog took it for, None when it took nothing.
+        """
         if self._turn is None:
             return
         understood = given.understood or Understood(Hypothesis(""))
@@ -290,7 +300,7 @@ class Session:
             alternatives=hypothesis.alternatives,
             confidence=min(1.0, max(0.0, hypothesis.confidence)) if hypothesis.text else None,
             engine=hypothesis.engine or None,
-            value=understood.value or None,
+            value=(value if value is not None else understood.value) or None,
             intent=understood.intent or None,
             answer=understood.answer or None,
             source=understood.source or None,
@@ -305,10 +315,11 @@ class Session:
     # Actions ------------------------------------------------------------------------------------------------------
 
     async def _step(self, given: engine.Input, heard: _Input | None = None) -> None:
-        begun = time.perf_counter()
-        self._state, actions = engine.step(self._plan, self._state, given)
+        begun, before = time.perf_counter(), self._state
+        self._state, actions = engine.step(self._plan, before, given)
         if heard is not None and actions and actions != (engine.WaitKeys(),):
-            self._complete_turn(heard, round((time.perf_counter() - begun) * 1000))
+            value = self._state.values.get(before.step) if self._state.values is not before.values else None
+            self._complete_turn(heard, round((time.perf_counter() - begun) * 1000), value)
         said = [a for a in actions if isinstance(a, engine.Speak)]
         if said:
             await self._write_unanswered()
@@ -365,6 +376,7 @@ class Session:
     async def _connect(self, action: engine.Connect) -> None:
         """Bridge the caller to somebody, or hand them over; the outcome is a value for the engine."""
         await self._speaker.finished()
+        await self._write_unanswered()
         agents = {agent.name: agent.uri for agent in self._house.config.agent}
         target = agents.get(action.target, action.target)
         if action.mode == "refer":
@@ -384,6 +396,9 @@ class Session:
     async def _together(self, other: Leg) -> None:
         """Two people talk; the first to hang up ends it for both."""
         drain = asyncio.create_task(_drain(other))
+        await self._house.store.leg(
+            self.id, LegRecord(id=other.id, direction="out", address=other.info.number, answered_at=_now())
+        )
         try:
             self._leg.stop_playout()
             if not await self._house.lines.bridge(self._leg, other):
@@ -394,9 +409,10 @@ class Session:
             self._post(_Transferred("connected"))
         finally:
             other.hangup()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HANGUP_WITHIN_S):
+                    await self._write_leg(other, await other.wait_ended())
             drain.cancel()
-            if other.ended is not None:
-                await self._write_leg(other, other.ended)
 
 
 async def _drain(leg: Leg) -> None:

@@ -15,6 +15,7 @@ from typing import Literal, cast
 
 import structlog
 
+from ivr import metrics
 from ivr.dialog.engine import Speak
 from ivr.errors import SpeechFailed
 from ivr.line.messages import Event, PlayoutEnded, PlayoutStarted, Segment
@@ -71,6 +72,8 @@ class Speaker:
                 return
             number = self._leg.play([_segment(r, s, first) for r, s, first in _with_first(pairs)])
             self._playout = _Playout(number, [r for r, _ in pairs], asked_at)
+            for rendered, _ in pairs:
+                metrics.prompt_prepared("recording" if rendered.source == "recording" else "cache")
             return
         self._playout = _Playout(0, [], asked_at)
         self._rendering = self._spawn(self._stream(self._playout, tuple(said)))
@@ -85,6 +88,7 @@ class Speaker:
                     first = False
         except SpeechFailed as failed:
             log.warning("voice failed", leg=self._leg.id, reason=str(failed))
+            metrics.speech_failed("voice")
             if (path := self._apology(self._language)) is not None and not playout.sentences:
                 self._add(playout, Rendered(path, "", 4_000, "recording"), Segment(str(path), "key", asks=True))
         if not playout.id:
@@ -96,6 +100,7 @@ class Speaker:
         if playout.over:
             return
         playout.sentences.append(rendered)
+        metrics.prompt_prepared("recording" if rendered.source == "recording" else "made")
         if playout.id:
             self._leg.play([segment], append_to=playout.id, more=True)
         else:
@@ -111,6 +116,10 @@ class Speaker:
         """Follow the playout of this leg."""
         if isinstance(event, PlayoutEnded) and self._playout is not None and event.playout == self._playout.id:
             self._playout.ended = event
+            if event.reason == "key":
+                metrics.barge_in("key")
+            if event.underrun_ms:
+                metrics.playout_ran_dry(event.underrun_ms)
             if event.reason in ("barge_in", "key"):
                 self.silence()
             self._playout.over = True

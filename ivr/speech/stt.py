@@ -420,12 +420,17 @@ class Ear:
             return "" if self._settled else "final"
         if self._speculation is not None:
             return "speculative"
-        streaming = self._engine < len(self._engines) and getattr(self._engines[self._engine], "streaming", False)
-        return "audio" if streaming and self._fed < len(self._pcm) else ""
+        return "audio" if self._streaming() and self._fed < len(self._pcm) else ""
+
+    def _streaming(self) -> bool:
+        return self._engine < len(self._engines) and getattr(self._engines[self._engine], "streaming", False)
 
     def _covered(self, upto: int) -> bool:
-        """Whether a decode of the first `upto` bytes holds all the speech there is: the rest is the closing silence."""
-        if upto < 0 or self._resumed or upto != self._mark:
+        """Whether a decode of the first `upto` bytes holds all the speech there is: the rest is the closing silence.
+
+        Never so for a streaming engine: its hypothesis is a partial result, and its final one costs little.
+        """
+        if upto < 0 or self._resumed or upto != self._mark or self._streaming():
             return False
         return not _speech_in(self._pcm, upto)
 

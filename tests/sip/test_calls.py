@@ -1,0 +1,193 @@
+"""Whole calls through real SIP, RTP, engines and database, in English, Mandarin and Korean."""
+
+import asyncio
+import io
+import subprocess
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ivr.bench.harness import Server, plan_main
+from ivr.caller import Caller
+from ivr.caller.speak import at_telephone_rate, speak
+
+ROOT = Path(__file__).parents[2]
+
+KOREAN = """
+languages: [ko]
+start: welcome
+steps:
+  welcome: {kind: say, prompt: "은행입니다.", next: menu}
+  menu:
+    kind: ask
+    expect: choice
+    prompt: "계좌 또는 상담원이라고 말씀하세요."
+    choices:
+      account: {ko: [계좌], key: 1}
+      person: {ko: [상담원], key: 2}
+    no_match: "다시 말씀해 주세요."
+    tries: 4
+    give_up: bye
+    on: {account: sure, person: bye}
+  sure:
+    kind: ask
+    expect: yes_no
+    prompt: "맞습니까?"
+    no_match: "네 또는 아니요."
+    tries: 4
+    give_up: bye
+    on: {"yes": digits, "no": bye}
+  digits:
+    kind: ask
+    expect: digits
+    digits: {min: 2, max: 2}
+    prompt: "두 자리 숫자를 말씀하세요."
+    no_match: "두 자리 숫자입니다."
+    tries: 4
+    give_up: bye
+    next: bye
+  bye: {kind: hangup, prompt: "감사합니다."}
+"""
+TRANSFER = """
+languages: [en, zh]
+start: go
+steps:
+  go:
+    kind: transfer
+    prompt: {en: "One moment.", zh: "请稍候。"}
+    target: TARGET
+    mode: MODE
+    timeout_s: 5
+    busy: sorry
+    no_answer: sorry
+    failed: sorry
+  sorry: {kind: hangup, prompt: {en: "Nobody is there.", zh: "没有人接听。"}}
+"""
+
+
+def speak_korean(text):
+    """Slowly: the model was trained on people."""
+    out = subprocess.run(["espeak-ng", "-v", "ko", "-s", "110", "--stdout", text], capture_output=True, check=True)
+    with wave.open(io.BytesIO(out.stdout)) as spoken:
+        pcm = np.frombuffer(spoken.readframes(1 << 24), np.int16)
+        return at_telephone_rate(pcm, spoken.getframerate())
+
+
+def turns(record, step):
+    return [t for t in record["turns"] if t["step"] == step]
+
+
+async def test_a_question_is_answered_in_english_and_in_mandarin_in_calls_at_the_same_time():
+    """400 and 401: a spoken question finds its answer, the next one too, and a key brings the way to a person."""
+    async with Server(**plan_main()) as server, Caller() as caller:
+
+        async def converse(number, language, question, then):
+            call = await caller.dial(server.uri(number))
+            await call.quiet()
+            await call.turn(speak(question, language))
+            await call.quiet()
+            await then(call)
+            await call.quiet()
+            await call.press("0")
+            await call.talking()
+            await call.quiet()
+            await call.hangup()
+            return await server.record(call)
+
+        english, mandarin = await asyncio.gather(
+            converse(
+                "400",
+                "en",
+                "What are your opening hours?",
+                lambda call: call.turn(speak("How much is the annual fee for a credit card?")),
+            ),
+            converse("401", "zh", "我的银行卡丢了", lambda call: call.press("2")),
+        )
+        assert [t["source"] for t in english["turns"][:2]] == ["opening_hours", "fee_card"]
+        assert "nine to five" in english["turns"][1]["said"][0]["text"]
+        assert [t["keys"] for t in english["turns"] if t["keys"]] == ["0"]
+        assert (english["call"]["cause"], english["call"]["by"]) == ("hangup", "them")
+        assert mandarin["turns"][0]["intent"] == "lost_card"
+        assert [t["value"] for t in mandarin["turns"] if t["keys"] == "2"] == ["no"]
+        assert mandarin["call"]["language"] == "zh"
+        assert "".join(s["text"] for s in mandarin["turns"][0]["said"]) == "欢迎致电银行。请问您需要什么帮助？"
+        for record in (english, mandarin):
+            assert all(t["latency"]["total_ms"] is not None for t in record["turns"] if t["source"])
+
+
+async def test_a_whole_call_in_korean_by_the_streaming_engine():
+    """Menu, yes or no, and digits, each by a grammar of its own."""
+    server = Server({"korean": KOREAN}, [{"pattern": "402", "plan": "korean", "language": "ko"}])
+    async with server, Caller() as caller:
+        call = await caller.dial(server.uri("402"))
+        for words in ("계좌", "네", "오, 이"):
+            await call.quiet()
+            await call.turn(speak_korean(words), words)
+        await call.wait_for(lambda: call.over, 15)
+        record = await server.record(call)
+    assert [turns(record, step)[-1]["value"] for step in ("menu", "sure", "digits")] == ["account", "yes", "52"]
+    assert all("vosk" in t["engine"] for t in record["turns"] if t["heard"])
+    assert (record["call"]["by"], record["call"]["outcome"]) == ("us", "completed")
+
+
+async def test_a_silent_caller_is_asked_again_and_then_released_in_words():
+    """Two reprompts and a goodbye; the call never just goes dead."""
+    plan = """
+languages: [en]
+start: ask
+steps:
+  ask: {kind: ask, expect: yes_no, prompt: Well?, no_input: [Hello?, Still there?], tries: 3, no_input_ms: 600,
+        give_up: bye, next: bye}
+  bye: {kind: hangup, prompt: Goodbye.}
+"""
+    server = Server({"short": plan}, [{"pattern": "4", "plan": "short", "language": "en"}])
+    async with server, Caller() as caller:
+        call = await caller.dial(server.uri("4"))
+        assert await call.wait_for(lambda: call.over, 20)
+        record = await server.record(call)
+    said = [t["said"][0]["text"] for t in record["turns"]]
+    assert said == ["Well?", "Hello?", "Still there?", "Goodbye."]
+    assert [t["rejected"] for t in record["turns"][:3]] == ["no_input"] * 3
+
+
+@pytest.mark.parametrize(("mode", "answers"), [("bridge", True), ("bridge", False), ("refer", True)])
+async def test_a_transfer_connects_or_says_that_nobody_is_there(mode, answers):
+    """A bridge carries voices both ways; a busy agent is a value with words of its own; REFER moves the caller."""
+    async with Caller(user="agent") as agent, Caller() as caller:
+        met = asyncio.Event()
+
+        async def at_desk(call):
+            if not answers:
+                await call.reject(486)
+                return
+            await call.accept()
+            met.set()
+            await call.say(speak("Good morning, this is the agent."))
+
+        agent.listen(at_desk)
+        uri = agent.contact.strip("<>")
+        plan = TRANSFER.replace("TARGET", "desk").replace("MODE", mode)
+        server = Server({"go": plan}, [{"pattern": "4", "plan": "go", "language": "en"}],
+                        {"agent": [{"name": "desk", "uri": uri}]})  # fmt: skip
+        async with server:
+            call = await caller.dial(server.uri("4"))
+            call.accept_refer = True
+            if answers:
+                await asyncio.wait_for(met.wait(), 15)
+                await asyncio.sleep(3)
+                await call.hangup()
+            else:
+                assert await call.wait_for(lambda: call.over, 20)
+            record = await server.record(call)
+    said = [s["text"] for t in record["turns"] for s in t["said"]]
+    assert said == (["One moment."] if answers else ["One moment.", "Nobody is there."])
+    assert len(record["legs"]) == (2 if (mode, answers) == ("bridge", True) else 1)
+
+
+async def test_a_number_that_nobody_serves_is_404():
+    """Said before anything is answered."""
+    async with Server(**plan_main()) as server, Caller() as caller:
+        with pytest.raises(Exception, match="404"):
+            await caller.dial(server.uri("999"))
