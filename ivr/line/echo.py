@@ -36,7 +36,8 @@ _FIT = 240 * NARROW_HZ // 1000
 _MAX_LAG = MAX_DELAY_MS * NARROW_HZ // 1000
 _TAPS = 64
 _LEAD = 16
-_FFT = 1 << (_MAX_LAG + 2 * _WINDOW).bit_length()
+# At least _MAX_LAG + _WINDOW, so that no lag looked at wraps around, and a product of small primes.
+_FFT = 4_320
 _QUIET = NARROW_SAMPLES * 10.0**2
 _TOEPLITZ = np.abs(np.subtract.outer(np.arange(_TAPS), np.arange(_TAPS)))
 
