@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
-from ivr.bench.harness import Server, plan_main
+from ivr.bench.harness import Server, free_ports
 from ivr.caller import Caller
+from ivr.caller.call import CallFailed
 from ivr.caller.speak import at_telephone_rate, speak
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 ROOT = Path(__file__).parents[2]
 
 KOREAN = """
@@ -65,6 +68,30 @@ steps:
     failed: sorry
   sorry: {kind: hangup, prompt: {en: "Nobody is there.", zh: "没有人接听。"}}
 """
+SILENT = """
+languages: [en]
+start: ask
+steps:
+  ask: {kind: ask, expect: yes_no, prompt: Well?, no_input: [Hello?, Still there?], tries: 3, no_input_ms: 600,
+        give_up: bye, next: bye}
+  bye: {kind: hangup, prompt: Goodbye.}
+"""
+AGENTS = {"desk": free_ports(1)[0], "busy": free_ports(1)[0]}
+NUMBERS = {"400": ("main", "en"), "401": ("main", "zh"), "402": ("korean", "ko"), "403": ("silent", "en"),
+           "410": ("desk_bridge", "en"), "411": ("busy_bridge", "zh"), "412": ("desk_refer", "en")}  # fmt: skip
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server():
+    """One server for all these calls: the shipped plan, a Korean one, a silent one and transfers to two agents."""
+    plans = {"main": ROOT / "dialplans" / "main.yaml", "korean": KOREAN, "silent": SILENT}
+    for name in ("desk_bridge", "busy_bridge", "desk_refer"):
+        target, mode = name.split("_")
+        plans[name] = TRANSFER.replace("TARGET", target).replace("MODE", mode)
+    numbers = [{"pattern": n, "plan": plan, "language": language} for n, (plan, language) in NUMBERS.items()]
+    agents = [{"name": name, "uri": f"sip:{name}@127.0.0.1:{port}"} for name, port in AGENTS.items()]
+    async with Server(plans, numbers, {"agent": agents}) as running:
+        yield running
 
 
 def speak_korean(text):
@@ -79,9 +106,9 @@ def turns(record, step):
     return [t for t in record["turns"] if t["step"] == step]
 
 
-async def test_a_question_is_answered_in_english_and_in_mandarin_in_calls_at_the_same_time():
+async def test_a_question_is_answered_in_english_and_in_mandarin_in_calls_at_the_same_time(server):
     """400 and 401: a spoken question finds its answer, the next one too, and a key brings the way to a person."""
-    async with Server(**plan_main()) as server, Caller() as caller:
+    async with Caller() as caller:
 
         async def converse(number, language, question, then):
             call = await caller.dial(server.uri(number))
@@ -117,10 +144,9 @@ async def test_a_question_is_answered_in_english_and_in_mandarin_in_calls_at_the
             assert all(t["latency"]["total_ms"] is not None for t in record["turns"] if t["source"])
 
 
-async def test_a_whole_call_in_korean_by_the_streaming_engine():
+async def test_a_whole_call_in_korean_by_the_streaming_engine(server):
     """Menu, yes or no, and digits, each by a grammar of its own."""
-    server = Server({"korean": KOREAN}, [{"pattern": "402", "plan": "korean", "language": "ko"}])
-    async with server, Caller() as caller:
+    async with Caller() as caller:
         call = await caller.dial(server.uri("402"))
         for words in ("계좌", "네", "오, 이"):
             await call.quiet()
@@ -132,19 +158,10 @@ async def test_a_whole_call_in_korean_by_the_streaming_engine():
     assert (record["call"]["by"], record["call"]["outcome"]) == ("us", "completed")
 
 
-async def test_a_silent_caller_is_asked_again_and_then_released_in_words():
+async def test_a_silent_caller_is_asked_again_and_then_released_in_words(server):
     """Two reprompts and a goodbye; the call never just goes dead."""
-    plan = """
-languages: [en]
-start: ask
-steps:
-  ask: {kind: ask, expect: yes_no, prompt: Well?, no_input: [Hello?, Still there?], tries: 3, no_input_ms: 600,
-        give_up: bye, next: bye}
-  bye: {kind: hangup, prompt: Goodbye.}
-"""
-    server = Server({"short": plan}, [{"pattern": "4", "plan": "short", "language": "en"}])
-    async with server, Caller() as caller:
-        call = await caller.dial(server.uri("4"))
+    async with Caller() as caller:
+        call = await caller.dial(server.uri("403"))
         assert await call.wait_for(lambda: call.over, 20)
         record = await server.record(call)
     said = [t["said"][0]["text"] for t in record["turns"]]
@@ -152,42 +169,45 @@ steps:
     assert [t["rejected"] for t in record["turns"][:3]] == ["no_input"] * 3
 
 
-@pytest.mark.parametrize(("mode", "answers"), [("bridge", True), ("bridge", False), ("refer", True)])
-async def test_a_transfer_connects_or_says_that_nobody_is_there(mode, answers):
+@pytest.mark.parametrize(
+    ("number", "agent", "said", "legs"),
+    [
+        ("410", "desk", ["One moment."], 2),
+        ("411", "busy", ["请稍候。", "没有人接听。"], 1),
+        ("412", "desk", ["One moment."], 1),
+    ],
+)
+async def test_a_transfer_connects_or_says_that_nobody_is_there(server, number, agent, said, legs):
     """A bridge carries voices both ways; a busy agent is a value with words of its own; REFER moves the caller."""
-    async with Caller(user="agent") as agent, Caller() as caller:
-        met = asyncio.Event()
+    async with Caller(user=agent, port=AGENTS[agent]) as desk, Caller() as caller:
+        met = asyncio.get_running_loop().create_future()
 
         async def at_desk(call):
-            if not answers:
+            if agent == "busy":
                 await call.reject(486)
                 return
             await call.accept()
-            met.set()
+            met.set_result(None)
             await call.say(speak("Good morning, this is the agent."))
 
-        agent.listen(at_desk)
-        uri = agent.contact.strip("<>")
-        plan = TRANSFER.replace("TARGET", "desk").replace("MODE", mode)
-        server = Server({"go": plan}, [{"pattern": "4", "plan": "go", "language": "en"}],
-                        {"agent": [{"name": "desk", "uri": uri}]})  # fmt: skip
-        async with server:
-            call = await caller.dial(server.uri("4"))
-            call.accept_refer = True
-            if answers:
-                await asyncio.wait_for(met.wait(), 15)
-                await asyncio.sleep(3)
-                await call.hangup()
-            else:
-                assert await call.wait_for(lambda: call.over, 20)
-            record = await server.record(call)
-    said = [s["text"] for t in record["turns"] for s in t["said"]]
-    assert said == (["One moment."] if answers else ["One moment.", "Nobody is there."])
-    assert len(record["legs"]) == (2 if (mode, answers) == ("bridge", True) else 1)
+        desk.listen(at_desk)
+        call = await caller.dial(server.uri(number))
+        call.accept_refer = True
+        if agent == "desk":
+            await asyncio.wait_for(met, 15)
+            if legs == 2:
+                assert await call.talking(10)
+            await asyncio.sleep(2)
+            await call.hangup()
+        else:
+            assert await call.wait_for(lambda: call.over, 20)
+        record = await server.record(call)
+    assert [s["text"] for t in record["turns"] for s in t["said"]] == said
+    assert len(record["legs"]) == legs
 
 
-async def test_a_number_that_nobody_serves_is_404():
+async def test_a_number_that_nobody_serves_is_404(server):
     """Said before anything is answered."""
-    async with Server(**plan_main()) as server, Caller() as caller:
-        with pytest.raises(Exception, match="404"):
+    async with Caller() as caller:
+        with pytest.raises(CallFailed, match="404"):
             await caller.dial(server.uri("999"))
