@@ -27,7 +27,7 @@ from ivr.telephony.edge_config import PRIVATE_MB, SHARED_MB, EdgeSettings, Targe
 from ivr.telephony.edge_rpc import Rpc, RpcFailed
 from ivr.telephony.line import SETTLED_AFTER_S, restart_delay_s
 from ivr.telephony.runtime import private_folder
-from ivr.telephony.settings import line_port, local_host, secret_names
+from ivr.telephony.settings import inside_host, inside_port, line_port, listening_hosts, secret_names
 
 log = structlog.get_logger(__name__)
 
@@ -291,7 +291,8 @@ def edge_settings(config: Config, agents: Sequence[Agent], runtime: Path) -> Edg
     """What the configuration says of the proxy."""
     targets = [Target(t.host, t.port) for t in config.trunk] + [Target(a.host, a.port) for a in agents]
     return EdgeSettings(
-        host=config.sip.host, port=config.sip.port, tcp=config.sip.tcp, inside=local_host(config),
+        hosts=listening_hosts(config), port=config.sip.port, tcp=config.sip.tcp, inside=inside_host(config),
+        inside_port=inside_port(config),
         public_address=config.sip.public_address, allow=config.sip.allow,
         flood_per_second=config.sip.flood_per_second,
         line_ports=tuple(line_port(config, i) for i in range(config.lines.processes)), targets=tuple(targets),

@@ -41,8 +41,9 @@ class EdgeSettings:
     """What the proxy needs to know.
 
     Attributes:
-        host, port, tcp: where callers reach us; `host` may be a wildcard address.
-        inside: the address that line processes use, `host` itself unless that is a wildcard.
+        hosts, port, tcp: where callers reach us.
+        inside, inside_port: where line processes reach the proxy, by UDP. A socket of their own keeps a public
+            address that only NAT knows out of their route sets, and tells them from callers.
         public_address: what a NAT shows of us, empty without one.
         allow: networks that may ring, in CIDR form.
         flood_per_second: requests that start something, from one address.
@@ -53,10 +54,11 @@ class EdgeSettings:
         user_agent: for the replies and registrations of the proxy itself.
     """
 
-    host: str
+    hosts: tuple[str, ...]
     port: int
     tcp: bool
     inside: str
+    inside_port: int
     public_address: str
     allow: tuple[str, ...]
     flood_per_second: int
@@ -98,9 +100,22 @@ def files(settings: EdgeSettings) -> dict[Path, str]:
 def kamailio_config(settings: EdgeSettings) -> str:
     """The whole of kamailio.cfg. Raises ValueError for a value that has no place in one."""
     return "\n".join((
-        _core(settings), _modules(settings), _start(settings), _REQUEST.replace("ALLOWED", _allowed(settings)),
-        _WITHIN, _FROM_LINE, _TO_LINES, _REPLIES,
+        _core(settings), _modules(settings), _start(settings), _routes(settings),
     ))  # fmt: skip
+
+
+def _routes(settings: EdgeSettings) -> str:
+    outside = f'$fs = "udp:{_bracketed(settings.hosts[0])}:{settings.port}";' if len(settings.hosts) == 1 else ""
+    values = {
+        "ALLOWED": _allowed(settings),
+        "INSIDE_PORT": str(settings.inside_port),
+        "SEND_INSIDE;": f'$fs = "udp:{_bracketed(settings.inside)}:{settings.inside_port}";',
+        "SEND_OUTSIDE;": outside,
+    }
+    text = "\n".join((_REQUEST, _WITHIN, _FROM_LINE, _TO_LINES, _REPLIES))
+    for name, value in values.items():
+        text = text.replace(name, value)
+    return text
 
 
 def quoted(text: str) -> str:
@@ -126,7 +141,7 @@ def _allowed(settings: EdgeSettings) -> str:
 
 def _listen(protocol: Literal["udp", "tcp"], settings: EdgeSettings) -> str:
     advertise = f" advertise {_bracketed(settings.public_address)}:{settings.port}" if settings.public_address else ""
-    return f"listen={protocol}:{_bracketed(settings.host)}:{settings.port}{advertise}"
+    return "\n".join(f"listen={protocol}:{_bracketed(host)}:{settings.port}{advertise}" for host in settings.hosts)
 
 
 def _core(settings: EdgeSettings) -> str:
@@ -149,7 +164,9 @@ dns_srv_lb=no
 sip_warning=0
 server_header="Server: {agent}"
 user_agent_header="User-Agent: {agent}"
+mhomed={int(len(settings.hosts) > 1)}
 {_listen("udp", settings)}
+listen=udp:{_bracketed(settings.inside)}:{settings.inside_port}
 {tcp}"""
 
 
@@ -193,7 +210,7 @@ modparam("uac", "restore_mode", "none")"""
 
 
 def _contact(settings: EdgeSettings) -> str:
-    return f"{_bracketed(settings.public_address or settings.inside)}:{settings.port}"
+    return f"{_bracketed(settings.public_address or settings.hosts[0])}:{settings.port}"
 
 
 def _start(settings: EdgeSettings) -> str:
@@ -218,8 +235,8 @@ _UACREG_HEADER = (
 
 _REQUEST = """
 request_route {
-    if ($proto == "udp" && $sht(lines=>$si:$sp) != $null) {
-        route(FROM_LINE);
+    if ($Rp == INSIDE_PORT) {
+        if ($proto == "udp" && $sht(lines=>$si:$sp) != $null) route(FROM_LINE);
         exit;
     }
     if ($sht(peers=>$si) == $null) {
@@ -309,6 +326,7 @@ route[WITHIN] {
     }
     if (is_method("INVITE|UPDATE|SUBSCRIBE|REFER")) add_contact_alias();
     if (is_method("BYE")) $sht(calls=>$ci) = $null;
+    SEND_INSIDE;
     t_on_reply("MANAGE");
     if (!t_relay()) sl_reply_error();
 }
@@ -353,6 +371,7 @@ route[FROM_LINE] {
     t_check_trans();
     record_route();
     add_contact_alias();
+    SEND_OUTSIDE;
     t_on_reply("MANAGE");
     if (!t_relay()) sl_reply_error();
 }
@@ -368,6 +387,7 @@ route[TO_LINES] {{
         exit;
     }}
     t_set_fr(0, {FIRST_REPLY_MS});
+    SEND_INSIDE;
     t_on_reply("ANSWERED");
     t_on_failure("NEXT");
     if (!t_relay()) sl_reply_error();
@@ -378,6 +398,7 @@ failure_route[NEXT] {{
     if (!t_check_status("486|503") && !(t_branch_timeout() && !t_branch_replied())) exit;
     if (ds_next_dst()) {{
         t_set_fr(0, {FIRST_REPLY_MS});
+        SEND_INSIDE;
         t_on_reply("ANSWERED");
         t_on_failure("NEXT");
         t_relay();

@@ -28,7 +28,7 @@ from ivr.telephony.line import Line
 from ivr.telephony.numbers import plan_for
 from ivr.telephony.ports import is_free
 from ivr.telephony.runtime import private_folder
-from ivr.telephony.settings import line_settings, secret_names
+from ivr.telephony.settings import inside_host, inside_port, line_settings, secret_names
 
 log = structlog.get_logger(__name__)
 
@@ -150,6 +150,7 @@ class LinePool:
         places = {(line.settings.sip_host, line.settings.sip_port, line.settings.tcp) for line in self.lines}
         if self.edge is not None:
             places.add((self._config.sip.host, self._config.sip.port, self._config.sip.tcp))
+            places.add((inside_host(self._config), inside_port(self._config), False))
         await asyncio.gather(*(_wait_free(host, port, tcp) for host, port, tcp in sorted(places) if port))
 
     async def wait_lines_up(self) -> None:

@@ -1,7 +1,14 @@
-"""What each line process is told, from the configuration. Pure but for the secrets, read from the environment."""
+"""What each line process is told, and the addresses and ports of lines and edge, from the configuration.
+
+Reads secrets from the environment and the addresses of this host's interfaces; otherwise pure.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import socket
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,8 +16,10 @@ from ivr.config import Config, secret
 from ivr.line.messages import LineSettings, Peer
 from ivr.telephony.dialing import Agent
 
+ANY_HOST = "0.0.0.0"  # noqa: S104 - what a person writes for every interface
 LINE_PORT_OFFSET = 10
 RTP_PORTS = 100
+_SIOCGIFADDR = 0x8915
 
 
 def line_port(config: Config, index: int) -> int:
@@ -18,9 +27,27 @@ def line_port(config: Config, index: int) -> int:
     return config.sip.port if config.lines.processes == 1 else config.sip.port + LINE_PORT_OFFSET + index
 
 
-def local_host(config: Config) -> str:
-    """Where processes of this host reach the SIP address."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.sip.host, config.sip.host)  # noqa: S104 - a comparison
+def inside_port(config: Config) -> int:
+    """The UDP port at which the edge hears its line processes."""
+    return config.sip.port + LINE_PORT_OFFSET - 1
+
+
+def inside_host(config: Config) -> str:
+    """The address that edge and lines use among themselves."""
+    return "127.0.0.1" if config.sip.host == ANY_HOST else config.sip.host
+
+
+def listening_hosts(config: Config) -> tuple[str, ...]:
+    """The addresses that the edge listens at: every interface's for the wildcard. It must name them to its peers."""
+    if config.sip.host != ANY_HOST:
+        return (config.sip.host,)
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            with contextlib.suppress(OSError):
+                answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
+                found.append(socket.inet_ntoa(answer[20:24]))
+    return tuple(sorted(set(found), key=lambda host: host.startswith("127.")))
 
 
 def line_settings(
@@ -31,7 +58,7 @@ def line_settings(
     Behind the edge it speaks UDP only, from a port that the edge knows it by; TCP ends at the edge.
     """
     behind_edge = config.lines.processes > 1
-    host = local_host(config)
+    host = inside_host(config)
     peers = [
         Peer(
             name=trunk.name, host=trunk.host, port=trunk.port, transport=trunk.transport,
@@ -48,7 +75,7 @@ def line_settings(
         rtp_port=config.sip.rtp_port + index * RTP_PORTS, rtp_ports=RTP_PORTS,
         public_address=config.sip.public_address, user_agent=config.sip.user_agent,
         allow=(f"{host}/32" if ":" not in host else f"{host}/128",) if behind_edge else config.sip.allow,
-        edge=f"{host}:{config.sip.port}" if behind_edge else "", codecs=config.sip.codecs, peers=tuple(peers),
+        edge=f"{host}:{inside_port(config)}" if behind_edge else "", codecs=config.sip.codecs, peers=tuple(peers),
         rtp_timeout_ms=config.sip.rtp_timeout_s * 1000, session_expires_s=config.sip.session_expires_s,
         vad=config.hearing.vad, vad_aggressiveness=config.hearing.vad_aggressiveness,
         vad_threshold=config.hearing.vad_threshold, apology=apology, fallback_uri=fallback_uri,

@@ -90,7 +90,9 @@ async def test_a_call_over_udp_and_one_over_tcp_go_through_the_one_address(ivr):
 
 async def test_we_hang_up_a_call_over_tcp(ivr):
     async with sipp(ivr.address, CALLER, *CALL, await_request("BYE"), OK, transport="t1") as caller:
-        (await ivr.rung.get()).hangup()
+        leg = await ivr.rung.get()
+        await leg.wait_answered()
+        leg.hangup()
         await caller.passes()
 
 
@@ -121,7 +123,7 @@ async def test_an_unknown_number_is_404_from_whichever_line(ivr):
 
 
 async def test_twelve_calls_fill_three_lines_and_the_thirteenth_is_refused_before_answering(ivr):
-    async with sipp(ivr.address, CALLER, *CALL, pause(4_000), *HANGUP, calls=12, per_second=50) as twelve:
+    async with sipp(ivr.address, CALLER, *CALL, pause(3_000), *HANGUP, calls=12, per_second=50) as twelve:
         legs = [await ivr.rung.get() for _ in range(12)]
         assert sorted(len(line.legs) for line in ivr.pool.lines) == [4, 4, 4]
         assert all([await leg.wait_answered() for leg in legs])

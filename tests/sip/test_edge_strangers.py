@@ -131,10 +131,10 @@ async def test_torture_messages_are_survived(ivr, transport):
         with Udp("127.0.0.1", CALLER, ivr.address) as stranger:
             for each in messages:
                 stranger.send(each)
-                await asyncio.sleep(0.03)
+                await asyncio.sleep(0.015)
     else:
         for each in messages:
-            await tcp_exchange("127.0.0.1", ivr.address, each, 0.05)
+            await tcp_exchange("127.0.0.1", ivr.address, each, 0.03)
     for leg in ivr.pool.legs:
         leg.hangup()
     async with asyncio.timeout(10):

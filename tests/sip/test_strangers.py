@@ -156,10 +156,10 @@ async def test_torture_messages_are_survived(ivr, transport):
         with Udp("127.0.0.1", CALLER, ivr.address) as stranger:
             for each in torture():
                 stranger.send(each)
-                await asyncio.sleep(0.03)
+                await asyncio.sleep(0.015)
     else:
         for each in torture(rfc4475=False):
-            await tcp_exchange("127.0.0.1", ivr.address, each, 0.05)
+            await tcp_exchange("127.0.0.1", ivr.address, each, 0.03)
     async with asyncio.timeout(10):
         await ivr.idle()
     await sipp_passes(ivr.address, CALLER, *CALL, *HANGUP)

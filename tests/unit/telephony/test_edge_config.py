@@ -13,7 +13,8 @@ KAMAILIO = shutil.which("kamailio", path="/usr/sbin:/usr/local/sbin")
 
 def settings(folder: Path, **replaced) -> EdgeSettings:
     usual = {
-        "host": "127.0.0.1", "port": 26_990, "tcp": True, "inside": "127.0.0.1", "public_address": "",
+        "hosts": ("127.0.0.1",), "port": 26_990, "tcp": True, "inside": "127.0.0.1",
+        "inside_port": 26_999, "public_address": "",
         "allow": ("127.0.0.1/32", "10.0.0.0/8"), "flood_per_second": 20, "line_ports": (26_991, 26_992),
         "targets": (Target("sip.example.net", 5060), Target("192.0.2.7", 5062)), "registers": True,
         "runtime": folder, "user_agent": "ivr",
@@ -37,8 +38,8 @@ def accepted(given: EdgeSettings) -> tuple[bool, str]:
         {},
         {"tcp": False, "registers": False, "targets": ()},
         {"public_address": "198.51.100.7"},
-        {"host": "0.0.0.0", "allow": ("0.0.0.0/0", "2001:db8::/32")},
-        {"host": "::1", "inside": "::1", "targets": (Target("2001:db8::7", 5060),)},
+        {"hosts": ("127.0.0.1", "127.0.0.2"), "allow": ("0.0.0.0/0", "2001:db8::/32")},
+        {"hosts": ("::1",), "inside": "::1", "targets": (Target("2001:db8::7", 5060),)},
         {"user_agent": 'a "quoted" \\ agent $ua #!ifdef'},
         {"line_ports": tuple(range(26_000, 26_064))},
     ],
@@ -72,7 +73,7 @@ def test_the_public_address_is_advertised(tmp_path):
 @pytest.mark.parametrize(
     "replaced",
     [
-        {"host": "127.0.0.1\nchildren=99"},
+        {"hosts": ("127.0.0.1\nchildren=99",)},
         {"public_address": 'x" advertise'},
         {"allow": ('0.0.0.0/0") || (1 == 1',)},
         {"targets": (Target("evil]) = 1; }", 5060),)},
