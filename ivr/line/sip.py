@@ -69,7 +69,7 @@ def read_request(message: str, source: str, edge_addresses: frozenset[str] = fro
     Behind an edge proxy the caller's address is what the edge wrote into the second Via: `received` when it saw
     another address than the caller claimed (RFC 3261 section 18.2.1), else the claimed one.
     """
-    first = message.split("\r\n", 1)[0].split(" ")
+    first = message.split("\r\n", 1)[0].split()
     vias = [v.strip() for header in _headers(message, ("via", "v")) for v in header.split(",")]
     address = host_of(source)
     if address in edge_addresses and len(vias) > 1:
@@ -170,8 +170,7 @@ class Sources:
         method, in_dialog = opening(message)
         if in_dialog:
             return 0
-        request = read_request(message, source, self.edge)
-        if method in OPENERS and self.admits(request.source):
+        if method in OPENERS and self.admits(host_of(source)):
             return 0
         return -1 if method == "ACK" else 403
 

@@ -61,6 +61,11 @@ def test_an_invite_tells_number_caller_source_and_call_id():
     assert (read.number, read.caller, read.source, read.call_id) == ("400", "1000", "192.0.2.1", "abc@192.0.2.1")
 
 
+def test_more_blanks_than_there_should_be_do_no_harm():
+    """RFC 4475 lwsstart: spaces around the Request-URI."""
+    assert read_request(request().replace("INVITE sip", "INVITE  sip", 1), "192.0.2.1").number == "400"
+
+
 def test_behind_the_edge_the_source_is_in_the_second_via():
     """What the edge saw (received) counts before what the caller claimed."""
     claimed = "Via: SIP/2.0/UDP 10.0.0.5:5070;branch=z9hG4bK2\r\n"
@@ -111,7 +116,8 @@ PEER = Peer("trunk", "pbx.example", refer_targets=("sip:2001@pbx.example", "sip:
     ("target", "allowed"),
     [("sip:2001@pbx.example", True), ("<sip:2001@pbx.example;transport=tcp?Replaces=x>", True),
      ("sip:2001@pbx.example.evil", False), ("sip:2002@pbx.example", False), ("sip:queue1@evil", False),
-     ("sip:99@pbx.example", True), ("sip:99@pbx.example.evil", False), ("sip:99@pbx.example:99", False), ("sip:+49301234@pbx.example", True), ("sip:+49301234@evil.example", False),
+     ("sip:99@pbx.example", True), ("sip:99@pbx.example.evil", False), ("sip:99@pbx.example:99", False),
+     ("sip:+49301234@pbx.example", True), ("sip:+49301234@evil.example", False),
      ("sip:0900123@pbx.example", False), ("", False)],
 )  # fmt: skip
 def test_only_listed_targets_may_be_referred_to(target, allowed):
