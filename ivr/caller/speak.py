@@ -20,7 +20,7 @@ from pypinyin import Style, lazy_pinyin
 from ivr.caller.rtp import RATE_HZ
 from ivr.errors import InvalidInput, Problem, Unavailable
 
-ESPEAK_VOICES = {"en": "en-us", "zh": "cmn-latn-pinyin"}
+ESPEAK_VOICES = {"en": "en-us", "zh": "cmn-latn-pinyin+f2"}
 TIMEOUT_S = 20
 
 
@@ -66,7 +66,7 @@ def speak(text: str, language: str = "en", voice: str = "") -> np.ndarray:
         if language == "zh":
             words = " ".join(lazy_pinyin(text, style=Style.TONE3, neutral_tone_with_five=True))
         name = voice or ESPEAK_VOICES.get(language, language)
-        out = _run(["espeak-ng", "-v", name, "-s", "150", "--stdout", words])
+        out = _run(["espeak-ng", "-v", name, "-s", "165", "--stdout", words])
         with wave.open(io.BytesIO(_mended(out)), "rb") as file:
             pcm = _samples(file, "espeak-ng")
     else:

@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+"""The demonstration: starts the server on loopback, rings it in English and Mandarin, prints the conversation.
+
+The caller is `ivr.caller`, a user agent of its own that speaks through espeak-ng (and flite where it is installed).
+What was heard and how long each part took comes from the server's call records; the gaps are measured in the
+caller's RTP. Ends with 0, or with 1 and the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from ivr.bench.harness import Server, plan_main  # noqa: E402
+from ivr.caller import Call, Caller, CallFailed  # noqa: E402
+from ivr.caller.speak import speak  # noqa: E402
+from ivr.dialog import engine, plan  # noqa: E402
+from ivr.errors import IvrError  # noqa: E402
+from ivr.turn import Hypothesis, Understood  # noqa: E402
+
+PARTS = {
+    "endpoint_ms": "noticing the end", "decode_ms": "of which recognising", "understand_ms": "understanding",
+    "engine_ms": "deciding", "render_ms": "making speech", "playout_ms": "first frame out",
+}  # fmt: skip
+
+
+class Disappointed(IvrError):
+    """The conversation did not go as it should."""
+
+
+@dataclass(frozen=True)
+class Says:
+    """An utterance. `over`: it begins while the far end talks. `expect`: field of the record that must not be empty."""
+
+    text: str
+    over: bool = False
+    expect: str = "value"
+
+
+@dataclass(frozen=True)
+class Presses:
+    """Keys."""
+
+    digits: str
+
+
+ENGLISH = (
+    Says("What are your opening hours?", expect="answer"),
+    Says("I lost my card.", over=True, expect="intent"),
+    Says("No."),
+    Says("What is my balance?", expect="intent"),
+    Presses("8620"),
+    Says("Goodbye.", expect="intent"),
+)
+MANDARIN = (
+    Says("你们周末营业吗", expect="answer"),
+    Says("我的卡丢了", expect="intent"),
+    Presses("2"),
+)
+CALLS = (("400", "en", "English", ENGLISH), ("401", "zh", "Mandarin", MANDARIN))
+
+
+class Script:
+    """What the server says, found by replaying its records through the plan: the engine is a pure function."""
+
+    def __init__(self, language: str) -> None:
+        self._plan = plan.load(ROOT / "dialplans" / "main.yaml")
+        self._state = engine.State(language)
+
+    def _texts(self, given: engine.Input) -> str:
+        self._state, actions = engine.step(self._plan, self._state, given)
+        said = " ".join(a.text for a in actions if isinstance(a, engine.Speak))
+        if any(isinstance(a, engine.Connect) for a in actions):
+            said += " " + self._texts(engine.Connected("failed"))
+        return said
+
+    def greeting(self) -> str:
+        return self._texts(engine.Started())
+
+    def after(self, turn: dict[str, Any]) -> str:
+        """What is said after a turn of the record."""
+        if turn["rejected"] == "no_input":
+            return self._texts(engine.Silence())
+        heard = Hypothesis(turn["heard"] or "", turn["confidence"] or 0.0)
+        return self._texts(engine.Heard(Understood(
+            heard, turn["value"] or turn["keys"] or "", turn["intent"] or "", turn["answer"] or "", turn["source"] or ""
+        )))  # fmt: skip
+
+
+def show(at_s: float, who: str, text: str) -> None:
+    print(f"  {at_s:6.2f} s  {who:9} {text}", flush=True)
+
+
+async def completed(srv: Server, call: Call, count: int) -> dict[str, Any]:
+    """The `count`th turn of the record, once the server has answered it."""
+    end = time.monotonic() + 12
+    while time.monotonic() < end:
+        record = await srv.record(call, ended=False)
+        turns = [t for t in record["turns"] if t["heard"] or t["keys"] or t["rejected"]]
+        if len(turns) >= count:
+            return turns[count - 1]
+        await asyncio.sleep(0.1)
+    raise Disappointed(f"the server's record has no turn {count}")
+
+
+def show_turn(call: Call, turn: dict[str, Any], gap_s: float | None, answer: str) -> None:
+    now = time.monotonic() - call.invited_at
+    if turn["keys"]:
+        show(now, "got keys", turn["keys"])
+    else:
+        confidence = f" (confidence {turn['confidence']:.2f}, {turn['engine']})" if turn["heard"] else ""
+        show(now, "heard", f"“{turn['heard'] or turn['rejected']}”{confidence}")
+    meaning = turn["intent"] or turn["source"] or turn["value"] or "nothing that fits"
+    show(now, "took it as", meaning)
+    show(now, "answered", f"“{answer.strip()}”")
+    latency = turn["latency"]
+    parts = [f"{words} {latency[key]} ms" for key, words in PARTS.items() if latency.get(key) is not None]
+    gap = f"{gap_s * 1000:.0f} ms after the last word, in the caller's RTP" if gap_s is not None else ""
+    show(now, "took", "; ".join(filter(None, [gap, ", ".join(parts)])))
+
+
+async def speak_in_turn(call: Call, pcm: Any, text: str) -> float | None:
+    """Speak while the far end is silent; the gap before its answer."""
+    show(time.monotonic() - call.invited_at, "caller", f"“{text}”")
+    return (await call.turn(pcm, text)).gap_s
+
+
+async def interrupt(call: Call, pcm: Any, text: str) -> float | None:
+    """Speak while the far end talks; its giving way is shown, the gap before its answer returned."""
+    await call.talking()
+    await call.wait_for(lambda: False, 1.5)
+    known, began = len(call.media.talk.spells), time.monotonic()
+    show(began - call.invited_at, "caller", f"(interrupting) “{text}”")
+    stop = await call.barge(pcm, text)
+    ended = time.monotonic()
+    if stop is None:
+        raise Disappointed("it went on talking when it was interrupted")
+    show(began + stop - call.invited_at, "gave way", f"{stop * 1000:.0f} ms after the caller began to speak")
+
+    def starts() -> list[float]:
+        return [s.at_s for s in call.media.talk.spells[known:] if s.what == "talking" and s.at_s > ended - 0.05]
+
+    await call.wait_for(starts, 12)
+    return starts()[0] - ended if starts() else None
+
+
+async def converse(srv: Server, caller: Caller, number: str, language: str, steps: tuple) -> None:
+    """One call from INVITE to BYE."""
+    call = await caller.dial(srv.uri(number))
+    script = Script(language)
+    report = call.report()
+    show(report["answer_s"], "answers", f"200 OK {1000 * report['answer_s']:.0f} ms after the INVITE")
+    if not await call.talking(5):
+        raise Disappointed("it answered and said nothing")
+    show(call.report()["timeline"][-1]["at_s"], "says", f"“{script.greeting()}”")
+    for count, step in enumerate(steps, 1):
+        over = isinstance(step, Says) and step.over
+        if not over and not await call.quiet(0.7, 30):
+            raise Disappointed("it left the caller no turn")
+        gap_s = None
+        if isinstance(step, Presses):
+            show(time.monotonic() - call.invited_at, "caller", f"presses {step.digits}")
+            await call.press(step.digits)
+        else:
+            pcm = await asyncio.to_thread(speak, step.text, language)
+            gap_s = await (interrupt if over else speak_in_turn)(call, pcm, step.text)
+            if gap_s is None:
+                raise Disappointed(f"no answer to “{step.text}”")
+        heard = await completed(srv, call, count)
+        show_turn(call, heard, gap_s, script.after(heard))
+        if isinstance(step, Says) and not heard[step.expect]:
+            raise Disappointed(f"“{step.text}” was not understood")
+    await call.wait_for(lambda: call.over, 6 if language == "en" else 0.1)
+    if not call.over:
+        await call.quiet(0.5, 8)
+    await call.hangup()
+    rtp = call.report()["rtp"]
+    show(call.report()["talk_s"], "over", f"{'the server' if call.ended_by == 'them' else 'the caller'} hung up; "
+         f"{rtp['packets']} RTP packets, {rtp['lost']} lost, jitter {rtp['jitter_ms']} ms")  # fmt: skip
+
+
+async def demonstrate(options: argparse.Namespace) -> None:
+    begun = time.monotonic()
+    print("starting the server on loopback ...", flush=True)
+    async with Server(**plan_main(), settings={"store": {"recordings": "recordings"}}) as srv, Caller() as caller:
+        print(
+            f"ready after {time.monotonic() - begun:.1f} s: {srv.uri('400')} in English, {srv.uri('401')} in Mandarin"
+        )
+        print(f"records at http://127.0.0.1:{srv.http_port}/v1/calls")
+        for number, language, name, steps in CALLS:
+            if options.language in ("", language):
+                print(f"\n{name}: ringing {srv.uri(number)}", flush=True)
+                await converse(srv, caller, number, language, steps)
+    print(f"\nall well, {time.monotonic() - begun:.0f} s", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument("--language", choices=("en", "zh"), default="", help="only this one")
+    options = parser.parse_args()
+    try:
+        asyncio.run(demonstrate(options))
+    except (IvrError, CallFailed) as error:
+        print(f"\nthe demonstration failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
