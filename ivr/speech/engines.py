@@ -12,7 +12,8 @@ from ivr.config import Config
 from ivr.errors import Unavailable
 from ivr.speech.protocols import Recognizer
 from ivr.speech.vosk_engine import VoskRecognizer
-from ivr.speech.whisper import WhisperModel, WhisperRecognizer
+from ivr.speech.whisper import WhisperRecognizer
+from ivr.speech.whisper_model import WhisperModel
 
 VOSK_MODELS = {
     "en": "vosk-model-small-en-us-0.15",

@@ -56,6 +56,32 @@ YES_NO: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }  # fmt: skip
 
+WEIGHED_YES_NO: dict[str, dict[str, tuple[str, ...]]] = {
+    "en": {
+        "yes": ("yes", "yeah", "yep", "sure", "correct", "that's right"),
+        "no": ("no", "nope", "no way", "nah", "wrong", "no, no"),
+        "unsure": ("I don't know", "I think so", "not sure", "maybe"),
+    },
+    "zh": {
+        "yes": ("是", "是的", "对", "对的", "没错", "好的", "嗯"),
+        "no": ("不", "不是", "不对", "没有", "不要", "不是的"),
+        "unsure": ("不知道", "不确定", "好像是吧", "我想一想", "不太确定"),
+    },
+}
+"""The answers that a recogniser without a grammar weighs against each other: few, as each costs time."""
+
+PUNCTUATION = " .,!?;:-…。，、！？；："
+
+DIGIT_NAMES = {
+    "en": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    "zh": ("零", "一", "二", "三", "四", "五", "六", "七", "八", "九"),
+}
+
+SPOKEN_DIGITS = {
+    "en": (*DIGIT_NAMES["en"], "oh", "double"),
+    "zh": (*DIGIT_NAMES["zh"], "幺", "两"),
+}
+
 DIGITS: dict[str, dict[str, str]] = {
     "en": {
         "zero": "0", "oh": "0", "o": "0", "nought": "0", "one": "1", "two": "2", "three": "3", "four": "4",

@@ -1,9 +1,10 @@
-"""Whisper over CTranslate2: the embedded recogniser for English and Mandarin.
+"""Whisper as a recogniser of one language: free reading for open questions, weighed words where few are expected.
 
-Whisper is made for 30 s; here only the utterance and some silence after it are encoded, with limits on repetition and
-length, so that an answer takes about a tenth of a second on one core. It cannot stream: audio is kept until somebody
-asks. Under an expectation of few words the best readings are weighed by what they mean, and "none of these" is a
-result. Runs on recogniser threads, one decode a thread; knows nothing of calls, threads or queues.
+It cannot stream: audio is kept until somebody asks. Under a restricted expectation the expected words are scored on the
+audio by the model itself, and count only when they are likely in absolute terms and far from their rivals, so that
+"none of these" is a result. Runs on recogniser threads; knows nothing of calls, threads or queues.
+
+The thresholds were fitted on recorded speech through 8 kHz G.711: `ivr bench recognition` measures what they give.
 """
 
 from __future__ import annotations
@@ -11,124 +12,61 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-import ctranslate2
-import numpy as np
-import tokenizers
-
-from ivr.errors import SpeechFailed, Unavailable
 from ivr.speech import lexicon, pcm
-from ivr.speech.mel import log_mel
+from ivr.speech.whisper_model import Encoded, Reading, WhisperModel, words
 from ivr.turn import Alternative, Expectation, Hypothesis
 
-_LEAST_CONTEXT_S = 6.0
-_SILENCE_AFTER_S = 4.0
-_MOST_CONTEXT_S = 30.0
+_CONTEXT_S = 6.0
+_SILENCE_S = 4.0
 _LEAST_AUDIO_MS = 60
+_QUIET_DBFS = -60.0
 _TOKENS_PER_S = {"en": 7.0, "zh": 10.0}
-_SENTENCE_END = (".", "?", "!", "。", "？", "！")
+_READINGS = 3
+_WEIGHED_READINGS = 5
+_MOST_WEIGHED = 48
+
+# A reading that sounds like nothing was said: Whisper's own rule (no-speech probability and mean log-probability),
+# and a mean log-probability that speech never has.
+_NO_SPEECH, _DOUBTFUL_SCORE, _WORTHLESS_SCORE = 0.6, -1.0, -2.2
+
+# Expected words: log-probability at least `_LIKELY`, and this much more than the best of another meaning.
+_LIKELY, _APART = -3.6, 4.5
+_SHORT_ANSWER_MS = 1_600
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One hypothesis of a decode: its text, the mean log-probability of its tokens, and how many those are."""
+class _Weighed:
+    """Meanings and their log-probabilities, best first."""
 
-    text: str
-    tokens: tuple[int, ...]
-    score: float
+    ranked: tuple[tuple[str, float], ...]
 
     @property
-    def log_probability(self) -> float:
-        return self.score * (len(self.tokens) + 1)
+    def best(self) -> str:
+        return self.ranked[0][0]
 
+    @property
+    def likelihood(self) -> float:
+        return self.ranked[0][1]
 
-class WhisperModel:
-    """A loaded model: audio in, scored readings out. Thread-safe; `workers` decodes run at once."""
+    @property
+    def margin(self) -> float:
+        return self.ranked[0][1] - self.ranked[1][1] if len(self.ranked) > 1 else math.inf
 
-    def __init__(self, folder: str | Path, workers: int = 1) -> None:
-        folder = Path(folder)
-        missing = [n for n in ("model.bin", "tokenizer.json", "config.json") if not (folder / n).is_file()]
-        if missing:
-            raise Unavailable(f"speech model {folder.name}: {', '.join(missing)} missing in {folder}: ivr models pull")
-        try:
-            self._model = ctranslate2.models.Whisper(
-                str(folder), device="cpu", compute_type="int8", inter_threads=workers, intra_threads=1
-            )
-            self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:
-            raise Unavailable(f"speech model {folder.name} cannot be loaded: {error}: ivr models verify") from error
-        self.name = folder.name
-        self.multilingual = self._model.is_multilingual
-        self._start = self._id("<|startoftranscript|>")
-        self._end = self._id("<|endoftext|>")
+    @property
+    def sure(self) -> bool:
+        return self.likelihood >= _LIKELY and self.margin >= _APART
 
-    def _id(self, token: str) -> int:
-        found = self._tokenizer.token_to_id(token)
-        if found is None:
-            raise Unavailable(f"speech model {self.name}: token {token} missing in tokenizer.json: ivr models verify")
-        return found
-
-    def prompt(self, language: str) -> list[int]:
-        task = [self._id(f"<|{language}|>"), self._id("<|transcribe|>")] if self.multilingual else []
-        return [self._start, *task, self._id("<|notimestamps|>")]
-
-    def encode(self, wave: np.ndarray, least_s: float, silence_s: float) -> ctranslate2.StorageView:
-        """The encoder's view of the audio followed by silence: `least_s` at least, `silence_s` of it silence."""
-        total_s = min(_MOST_CONTEXT_S, max(least_s, wave.size / pcm.RATE_HZ + silence_s))
-        padded = np.zeros(int(total_s * pcm.RATE_HZ), np.float32)
-        padded[: wave.size] = wave[: padded.size]
-        return self._model.encode(ctranslate2.StorageView.from_array(log_mel(padded)))
-
-    def read(
-        self,
-        encoded: ctranslate2.StorageView,
-        language: str,
-        most_tokens: int,
-        beams: int = 3,
-        readings: int = 1,
-        only: frozenset[int] | None = None,
-    ) -> tuple[list[Reading], float]:
-        """Decode; returns the best readings, best first, and the probability that there is no speech.
-
-        `only`: the tokens that may be produced. Temperature is 0 and repetition is held down: with a short context
-        the decoder loops otherwise.
-        """
-        prompt = self.prompt(language)
-        suppressed = [-1]
-        if only is not None:
-            suppressed = [i for i in range(self._tokenizer.get_vocab_size()) if i not in only and i != self._end]
-        try:
-            result = self._model.generate(
-                encoded,
-                [prompt],
-                beam_size=max(beams, readings),
-                num_hypotheses=readings,
-                # the library halves max_length or takes the prompt off it, whichever leaves less
-                max_length=max(2 * most_tokens, most_tokens + len(prompt)),
-                repetition_penalty=1.1,
-                no_repeat_ngram_size=5,
-                return_scores=True,
-                return_no_speech_prob=True,
-                suppress_tokens=suppressed,
-            )[0]
-        except (RuntimeError, ValueError) as error:
-            raise SpeechFailed(f"{self.name}: {error}") from error
-        readings_ = [
-            Reading(self._tokenizer.decode(ids).strip(), tuple(ids), score)
-            for ids, score in zip(result.sequences_ids, result.scores, strict=True)
-        ]
-        return readings_, result.no_speech_prob
-
-    def tokens(self, text: str) -> list[int]:
-        return self._tokenizer.encode(text, add_special_tokens=False).ids
-
-    def close(self) -> None:
-        self._model.unload_model()
+    def confidence(self, meaning: str) -> float:
+        """Share of the meaning among the expected ones, times how likely any of them is at all."""
+        known = dict(self.ranked)
+        total = math.fsum(math.exp(v) for v in known.values())
+        any_of_them = _sigmoid(1.5 * (self.likelihood - _LIKELY))
+        return round(math.exp(known[meaning]) / total * any_of_them, 3) if total > 0 else 0.0
 
 
 class WhisperRecognizer:
-    """One language on a loaded model."""
+    """One language on a loaded model, which several recognisers may share."""
 
     streaming = False
 
@@ -137,12 +75,17 @@ class WhisperRecognizer:
         self._language = language
         self.name = model.name
         self.languages = (language,)
-        self._digit_tokens = frozenset(
-            token
-            for word in (*lexicon.DIGITS[language], *"0123456789")
-            for form in (word, word.capitalize(), f" {word}", f" {word.capitalize()}")
-            for token in model.tokens(form)
-        ) | {t for mark in (",", ".", " ", "-") for t in model.tokens(mark)}
+        self._stop = "。" if language == "zh" else "."
+        self._digit_tokens = words(model, (*lexicon.SPOKEN_DIGITS[language], *"0123456789"[: self._figures()])) | {
+            t for mark in (",", ".", "。", "，") for t in model.tokens(mark)
+        }
+        self._yes_no = {
+            phrase: kind for kind, phrases in lexicon.WEIGHED_YES_NO[language].items() for phrase in phrases
+        }
+
+    def _figures(self) -> int:
+        """How many figures may be written besides words: Mandarin callers' digits come as either."""
+        return 10 if self._language == "zh" else 0
 
     def stream(self, expectation: Expectation) -> _WhisperStream:
         return _WhisperStream(self, expectation)
@@ -154,66 +97,171 @@ class WhisperRecognizer:
         """One whole utterance, 16 kHz PCM. Raises SpeechFailed."""
         began = time.monotonic()
         audio_ms = pcm.duration_ms(audio)
-        if audio_ms < _LEAST_AUDIO_MS:
-            return Hypothesis("", rejected="no_speech", engine=self.name, audio_ms=audio_ms)
-        encoded = self._model.encode(pcm.to_wave(audio), _LEAST_CONTEXT_S, _SILENCE_AFTER_S)
-        if expectation.kind == "yes_no":
-            found = self._yes_no(encoded)
-        elif expectation.kind == "digits":
-            found = self._digits(encoded, expectation, audio_ms)
+        if audio_ms < _LEAST_AUDIO_MS or pcm.rms_dbfs(audio) < _QUIET_DBFS:
+            found = Hypothesis("", rejected="no_speech")
         else:
-            found = self._open(encoded, audio_ms)
+            encoded = self._model.encode(pcm.to_wave(audio), _CONTEXT_S, _SILENCE_S)
+            if expectation.kind == "yes_no":
+                found = self._read_yes_no(encoded, audio_ms)
+            elif expectation.kind == "digits":
+                found = self._read_digits(encoded, expectation, audio_ms)
+            elif expectation.kind == "choice" and expectation.phrases:
+                found = self._read_choice(encoded, expectation, audio_ms)
+            else:
+                found = self._read_freely(encoded, audio_ms)
         decode_ms = round((time.monotonic() - began) * 1_000)
         return replace(found, engine=self.name, decode_ms=decode_ms, audio_ms=audio_ms)
 
-    def _open(self, encoded: ctranslate2.StorageView, audio_ms: int) -> Hypothesis:
+    # Free reading -------------------------------------------------------------------------------------------------
+
+    def _readings(self, encoded: Encoded, audio_ms: int, count: int) -> tuple[list[Reading], bool]:
+        """Free readings, best first, and whether there was speech at all."""
         most = 8 + int(_TOKENS_PER_S.get(self._language, 10.0) * audio_ms / 1_000)
-        readings, no_speech = self._model.read(encoded, self._language, most, beams=3, readings=3)
+        readings, no_speech = self._model.read(encoded, self._language, most, count)
         best = readings[0]
-        if not best.text or (no_speech > 0.6 and best.score < -1.0) or best.score < -2.2:
+        silent = no_speech > _NO_SPEECH and best.score < _DOUBTFUL_SCORE
+        return readings, bool(best.text) and not silent and best.score > _WORTHLESS_SCORE
+
+    def _read_freely(self, encoded: Encoded, audio_ms: int) -> Hypothesis:
+        readings, speech = self._readings(encoded, audio_ms, _READINGS)
+        if not speech:
             return Hypothesis("", rejected="no_speech")
         return Hypothesis(
-            best.text,
-            confidence=_confidence(best.score),
-            alternatives=tuple(Alternative(r.text, _confidence(r.score)) for r in readings[1:] if r.text),
-            ended=1.0 if best.text.endswith(_SENTENCE_END) and not best.text.endswith("...") else 0.2,
+            readings[0].text,
+            confidence=_confidence(readings[0]),
+            alternatives=tuple(Alternative(r.text, _confidence(r)) for r in readings[1:] if r.text),
+            ended=self._ended(encoded, readings[0]),
         )
 
-    def _yes_no(self, encoded: ctranslate2.StorageView) -> Hypothesis:
-        readings, no_speech = self._model.read(encoded, self._language, 16, beams=5, readings=5)
-        weights: dict[str, float] = {}
-        for reading in readings:
-            kind = lexicon.yes_or_no(reading.text, self._language)
-            weights[kind] = weights.get(kind, 0.0) + math.exp(reading.log_probability)
-        total = sum(weights.values()) or 1.0
-        ranked = sorted(weights, key=lambda k: -weights[k])
-        kind = lexicon.yes_or_no(readings[0].text, self._language)
-        if no_speech > 0.9 or not readings[0].text:
+    def _ended(self, encoded: Encoded, reading: Reading) -> float:
+        """How much the sentence sounds finished: the model's own probability that a full stop comes next.
+
+        Broken-off sentences get commas, dots or words instead, and a worse score as a whole.
+        """
+        text = reading.text.rstrip(lexicon.PUNCTUATION)
+        if not text:
+            return 0.0
+        space = "" if self._language == "zh" else " "
+        tokens = self._model.tokens(space + text)
+        stops = [self._model.tokens(mark)[0] for mark in (("。", "?") if self._language == "zh" else (".", "?"))]
+        scores = self._model.score(encoded, self._language, [[*tokens, stop] for stop in stops])
+        end = min(0.999, max(0.001, math.fsum(math.exp(s[-1]) for s in scores)))
+        return round(_sigmoid(0.574 * math.log(end / (1 - end)) + 2.85 * reading.score - 0.25), 3)
+
+    # Expected words -----------------------------------------------------------------------------------------------
+
+    def _weigh(self, encoded: Encoded, meanings: dict[str, str]) -> _Weighed:
+        """Phrase -> meaning to meanings by log-probability; a meaning's phrases add up."""
+        phrases = list(meanings)[:_MOST_WEIGHED]
+        space = "" if self._language == "zh" else " "
+        texts = [self._model.tokens(f"{space}{p[:1].upper()}{p[1:]}{self._stop}") for p in phrases]
+        total: dict[str, float] = {}
+        for phrase, scores in zip(phrases, self._model.score(encoded, self._language, texts), strict=True):
+            meaning = meanings[phrase]
+            total[meaning] = total.get(meaning, 0.0) + math.exp(math.fsum(scores))
+        ranked = sorted(((m, math.log(max(p, 1e-30))) for m, p in total.items()), key=lambda x: -x[1])
+        return _Weighed(tuple(ranked))
+
+    def _read_yes_no(self, encoded: Encoded, audio_ms: int) -> Hypothesis:
+        """Short answers by weight; longer ones, and whatever is unlikely, by what is read freely.
+
+        What was read freely may turn a weighed yes into something else, never a weighed no into a yes.
+        """
+        weighed = self._weigh(encoded, self._yes_no)
+        if weighed.sure and audio_ms <= _SHORT_ANSWER_MS:
+            return self._answer(weighed.best, weighed)
+        readings, speech = self._readings(encoded, audio_ms, _WEIGHED_READINGS)
+        if not speech and not weighed.sure:
             return Hypothesis("", rejected="no_speech")
-        others = tuple(Alternative(k, weights[k] / total) for k in ranked if k and k != kind)
-        if not kind:
-            return Hypothesis("", rejected="none_of_these", alternatives=others)
-        return Hypothesis(kind, weights[kind] / total * _confidence(readings[0].score), others, ended=1.0)
+        read = lexicon.yes_or_no(readings[0].text, self._language)
+        if weighed.sure and read in ("", weighed.best):
+            return self._answer(weighed.best, weighed)
+        if not read or readings[0].score < _DOUBTFUL_SCORE - 0.5:
+            return Hypothesis("", rejected="none_of_these", alternatives=self._others(weighed, ""))
+        if read == "yes" and weighed.best == "no" and weighed.likelihood > _LIKELY - 2:
+            read = "unsure"
+        confidence = _confidence(readings[0]) * (1.0 if read == weighed.best else 0.7)
+        return Hypothesis(read, round(confidence, 3), self._others(weighed, read), ended=1.0)
 
-    def _digits(self, encoded: ctranslate2.StorageView, expectation: Expectation, audio_ms: int) -> Hypothesis:
-        most = 4 + 2 * min(expectation.max_digits, 1 + audio_ms // 200)
-        readings, no_speech = self._model.read(
-            encoded, self._language, most, beams=5, readings=5, only=self._digit_tokens
-        )
-        found: dict[str, float] = {}
-        for reading in readings:
-            digits, _clean = lexicon.digits_of(reading.text, self._language)
-            if digits:
-                found[digits] = max(found.get(digits, 0.0), _confidence(reading.score))
-        if not found or no_speech > 0.9:
-            return Hypothesis("", rejected="no_speech" if no_speech > 0.6 else "none_of_these")
-        (best, confidence), *rest = found.items()
-        return Hypothesis(best, confidence, tuple(Alternative(d, c) for d, c in rest), ended=1.0)
+    def _answer(self, meaning: str, weighed: _Weighed) -> Hypothesis:
+        return Hypothesis(meaning, weighed.confidence(meaning), self._others(weighed, meaning), ended=1.0)
+
+    def _others(self, weighed: _Weighed, but: str) -> tuple[Alternative, ...]:
+        return tuple(Alternative(m, weighed.confidence(m)) for m, _ in weighed.ranked if m != but)
+
+    def _read_choice(self, encoded: Encoded, expectation: Expectation, audio_ms: int) -> Hypothesis:
+        readings, speech = self._readings(encoded, audio_ms, _WEIGHED_READINGS)
+        if not speech:
+            return Hypothesis("", rejected="no_speech")
+        weighed = self._weigh(encoded, {p: p for p in expectation.phrases})
+        read = lexicon.phrase_of(readings[0].text, expectation.phrases, self._language)
+        if read:
+            return Hypothesis(read, _confidence(readings[0]), self._others(weighed, read), ended=1.0)
+        lead = weighed.likelihood - readings[0].log_probability
+        if lead >= -3.0 and weighed.margin >= 1.5:
+            return self._answer(weighed.best, weighed)
+        return Hypothesis("", rejected="none_of_these", alternatives=self._others(weighed, ""))
+
+    # Digits -------------------------------------------------------------------------------------------------------
+
+    def _read_digits(self, encoded: Encoded, expectation: Expectation, audio_ms: int) -> Hypothesis:
+        """Read with digit words only and freely; what fits the expected length is scored anew among all words."""
+        most = 4 + 2 * min(expectation.max_digits, 2 + audio_ms // 200)
+        freely, speech = self._readings(encoded, audio_ms, _WEIGHED_READINGS)
+        strictly, _ = self._model.read(encoded, self._language, most, _WEIGHED_READINGS, only=self._digit_tokens)
+        found: dict[str, None] = {}
+        for reading in (*strictly, *freely):
+            said, clean = lexicon.digits_of(reading.text, self._language)
+            if said and (clean or reading in strictly):
+                found.setdefault(_without_echo(said, expectation, audio_ms))
+        fitting = [d for d in found if expectation.min_digits <= len(d) <= expectation.max_digits] or list(found)
+        if not fitting:
+            return Hypothesis("", rejected="none_of_these" if speech else "no_speech")
+        scored = sorted(self._score_digits(encoded, fitting), key=lambda x: -x[1])
+        best, likelihood = scored[0]
+        spoken, clean = lexicon.digits_of(freely[0].text, self._language)
+        lead = (likelihood - freely[0].log_probability) / len(best)
+        if not (clean and spoken) and (lead < _DIGIT_LEAD or not speech):
+            return Hypothesis("", rejected="none_of_these" if speech else "no_speech")
+        total = math.fsum(math.exp(s) for _, s in scored)
+        each = math.exp(likelihood / (len(best) + 1))
+        shares = [Alternative(d, round(math.exp(s) / total * each, 3)) for d, s in scored]
+        return Hypothesis(best, shares[0].confidence, tuple(shares[1:]), ended=1.0)
+
+    def _score_digits(self, encoded: Encoded, found: list[str]) -> list[tuple[str, float]]:
+        separator, space = ("", "") if self._language == "zh" else (", ", " ")
+        named = lexicon.DIGIT_NAMES[self._language]
+        forms = [f"{space}{separator.join(d)}{self._stop}" for d in found]
+        forms += [f"{space}{separator.join(named[int(c)] for c in d).capitalize()}{self._stop}" for d in found]
+        scores = [
+            math.fsum(s) for s in self._model.score(encoded, self._language, [self._model.tokens(f) for f in forms])
+        ]
+        return [(d, _log_add(scores[i], scores[i + len(found)])) for i, d in enumerate(found)]
 
 
-def _confidence(score: float) -> float:
+_DIGIT_LEAD = -2.5
+
+
+def _without_echo(digits: str, expectation: Expectation, audio_ms: int) -> str:
+    """Digits without what the decoder repeats when the audio is at its end: more than the time allows, or expected."""
+    most = min(expectation.max_digits, max(1, audio_ms // _LEAST_DIGIT_MS))
+    return digits[:most]
+
+
+_LEAST_DIGIT_MS = 120
+
+
+def _confidence(reading: Reading) -> float:
     """0..1 from the mean log-probability of the tokens."""
-    return round(min(1.0, math.exp(score)), 3)
+    return round(min(1.0, math.exp(reading.score)), 3)
+
+
+def _sigmoid(x: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, x))))
+
+
+def _log_add(a: float, b: float) -> float:
+    return max(a, b) + math.log1p(math.exp(-abs(a - b)))
 
 
 class _WhisperStream:
