@@ -16,7 +16,6 @@ import signal
 import sys
 import tempfile
 import threading
-import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +25,7 @@ import msgspec
 from ivr.speech import espeak_voices, mandarin
 
 MAX_MESSAGE_BYTES = 64 << 20
+SAMPLE_RATE_HZ = 22_050  # of every espeak-ng voice
 _PR_SET_PDEATHSIG = 1
 
 
@@ -64,24 +64,43 @@ class _Pyttsx3:
         import pyttsx3  # loads libespeak-ng, which only this process may
         from pyttsx3.drivers import _espeak
 
+        # pyttsx3 2.99 starts espeak-ng in its asynchronous mode and does not wait for it: rate and voice of one
+        # sentence then reach another, and sentences come out cut or empty. Synchronous, Synth returns when all is said.
+        _espeak.AUDIO_OUTPUT_RETRIEVAL = _espeak.AUDIO_OUTPUT_SYNCHRONOUS
         self._engine = pyttsx3.init("espeak")
+        self._driver = self._engine.proxy._driver
+        self._start, self._driver._start_synthesis = self._driver._start_synthesis, self._synthesise
         self._espeak = _espeak
         self._folder = tempfile.TemporaryDirectory(prefix="ivr-voice-", dir=_memory_folder())
         data = ctypes.c_char_p()
         _espeak.dll.espeak_Info(ctypes.byref(data))
         self._own = espeak_voices.write(Path(os.fsdecode(data.value)), Path(self._folder.name))
+        self._sound = bytearray()
+        _espeak.SetSynthCallback(self._collect)
         if "zh" in languages:
             mandarin.pinyin("一")
+
+    def _synthesise(self, text: str) -> None:
+        """What pyttsx3's loop runs; espeak-ng's event that would end the loop comes in asynchronous mode only."""
+        try:
+            self._start(text)
+        finally:
+            self._driver.endLoop()
+
+    def _collect(self, samples: object, count: int, _: object) -> int:
+        """espeak-ng brings the sound here, piece by piece; pyttsx3's own collector may cut it or leave it empty."""
+        if count > 0:
+            self._sound += ctypes.string_at(samples, 2 * count)
+        return 0
 
     def say(self, part: Part) -> tuple[bytes, int]:
         self._choose(part.voice)
         self._espeak.SetParameter(self._espeak.RATE, part.rate_wpm, 0)
-        path = Path(self._folder.name) / "speech.wav"
-        path.unlink(missing_ok=True)
-        self._engine.save_to_file(mandarin.pinyin(part.text) if part.language == "zh" else part.text, str(path))
+        self._sound.clear()
+        text = mandarin.pinyin(part.text) if part.language == "zh" else part.text
+        self._engine.save_to_file(text, f"{self._folder.name}/speech.wav")
         self._engine.runAndWait()
-        with wave.open(str(path), "rb") as file:
-            return file.readframes(file.getnframes()), file.getframerate()
+        return bytes(self._sound), SAMPLE_RATE_HZ
 
     def _choose(self, voice: str) -> None:
         """Have espeak-ng use `voice`: one of the house's own, or a name of its own like `en-gb` or `en-us+f3`.
@@ -124,7 +143,7 @@ def _answer(request: Request, say: Callable[[Part], tuple[bytes, int]]) -> Reply
             return Reply(request.number, error=f"parts at {rate} and {part_rate} Hz")
         pcm += spoken
         rate = part_rate
-    return Reply(request.number, rate, bytes(pcm))
+    return Reply(request.number, rate, bytes(pcm), "" if pcm else "no sound came of it")
 
 
 def _read_requests(source: BinaryIO, requests: queue.Queue[Request]) -> None:
