@@ -52,9 +52,8 @@ async def _short_call(srv: Server, caller: Caller, rng: random.Random, words: di
     number, language = rng.choice((("400", "en"), ("401", "zh")))
     manner = rng.random()
     try:
-        if manner < 0.05:
-            await asyncio.wait_for(caller.dial(srv.uri(number)), rng.uniform(0.0, 0.01))
-        call = await caller.dial(srv.uri(number))
+        patience_s = rng.uniform(0.001, 0.006) if manner < 0.05 else None
+        call = await asyncio.wait_for(caller.dial(srv.uri(number)), patience_s)
         await call.wait_for(lambda: False, rng.uniform(0.05, 0.6))
         if manner < 0.15:
             await call.press(rng.choice("123#"), duration_ms=60)
@@ -75,7 +74,8 @@ async def measure(report: Report, options: argparse.Namespace) -> None:
     rng = corpus.seeded(report.seed)
     words = {"en": speak("what are your opening hours", "en"), "zh": speak("几点开门", "zh")}
     outcomes: dict[str, int] = {}
-    async with Server(**plan_main()) as srv, Caller(user="soak", keep_audio=False) as caller:
+    settings = {"lines": {"reserve_legs": 0}, "sip": {"flood_per_second": 1000}}
+    async with Server(**plan_main(), settings=settings) as srv, Caller(user="soak", keep_audio=False) as caller:
         samples, made = Samples(srv), 0
 
         async def lane() -> None:
