@@ -34,6 +34,7 @@ from ivr.line.messages import (
     Reject,
     Shutdown,
 )
+from ivr.telephony import heartbeat
 from ivr.telephony.child import Child, Wire
 from ivr.telephony.leg import DialOutcome, Leg, LegInfo
 
@@ -130,8 +131,14 @@ class Line:
     """
 
     def __init__(
-        self, index: int, settings: LineSettings, launch: Callable[[int], Awaitable[Child]], owner: Owner
+        self,
+        index: int,
+        settings: LineSettings,
+        launch: Callable[[int], Awaitable[Child]],
+        owner: Owner,
+        beat_host: str = "",
     ) -> None:
+        """`beat_host` is where the process is asked whether it lives; empty: it is not asked."""
         self.index = index
         self.settings = settings
         self.legs: dict[int, Leg] = {}
@@ -141,6 +148,8 @@ class Line:
         self.refused: dict[str, int] = {}
         self._launch = launch
         self._owner = owner
+        self._beat_host = beat_host
+        self._sip_port = 0
         self._max_legs = 0
         self._dials: dict[int, Dialled] = {}
         self._child: Child | None = None
@@ -246,6 +255,7 @@ class Line:
         wire = await Wire.over(child.sock)
         self._wire = wire
         watchdog = asyncio.get_running_loop().call_later(READY_WITHIN_S, self._check_ready, child)
+        beats = asyncio.get_running_loop().create_task(self._beat(child), name=f"{self.settings.name} beats")
         try:
             wire.send(Configure(self.settings))
             why = await wire.read(self._take)
@@ -260,6 +270,7 @@ class Line:
             raise
         finally:
             watchdog.cancel()
+            beats.cancel()
             wire.close()
             self._wire = self._child = None
 
@@ -267,6 +278,18 @@ class Line:
         if not self.ready:
             log.error("line is not ready in time", line=self.settings.name, pid=child.pid)
             child.kill()
+
+    async def _beat(self, child: Child) -> None:
+        """Kill a process that is ready and does not answer any more."""
+        misses = 0
+        while self._beat_host:
+            await asyncio.sleep(heartbeat.BEAT_S)
+            alive = not self.ready or await heartbeat.answers(self._beat_host, self._sip_port)
+            misses = 0 if alive else misses + 1
+            if misses >= heartbeat.MISSES:
+                log.error("line hangs", line=self.settings.name, pid=child.pid, misses=misses)
+                child.kill()
+                return
 
     def _lost(self, cause: Cause) -> None:
         was_ready, self.ready = self.ready, False
@@ -284,7 +307,7 @@ class Line:
     def _take(self, event: Event) -> None:
         match event:
             case Ready():
-                self._max_legs = event.max_legs
+                self._max_legs, self._sip_port = event.max_legs, event.sip_port
                 self.ready = True
                 log.info("line ready", line=self.settings.name, pid=event.pid, port=event.sip_port, legs=event.max_legs)
                 if self._first_ready is not None and not self._first_ready.done():

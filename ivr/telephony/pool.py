@@ -28,7 +28,7 @@ from ivr.telephony.line import Line
 from ivr.telephony.numbers import plan_for
 from ivr.telephony.ports import is_free
 from ivr.telephony.runtime import private_folder
-from ivr.telephony.settings import inside_host, inside_port, line_settings, secret_names
+from ivr.telephony.settings import beat_host, inside_host, inside_port, line_settings, secret_names
 
 log = structlog.get_logger(__name__)
 
@@ -122,6 +122,7 @@ class LinePool:
                 line_settings(config, index, self._runtime, dict(apology or {}), fallback_uri, self._policy.agents),
                 self._launch,
                 self,
+                beat_host(config) if launch is None else "",
             )
             for index in range(config.lines.processes)
         ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import ipaddress
 import socket
 import struct
 from collections.abc import Sequence
@@ -35,6 +36,17 @@ def inside_port(config: Config) -> int:
 def inside_host(config: Config) -> str:
     """The address that edge and lines use among themselves."""
     return "127.0.0.1" if config.sip.host == ANY_HOST else config.sip.host
+
+
+def beat_host(config: Config) -> str:
+    """Where lines are asked whether they live; empty when the allow-list would count the question as a stranger's."""
+    host = inside_host(config)
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return ""
+    allowed = any(address in ipaddress.ip_network(network) for network in config.sip.allow)
+    return host if allowed or config.lines.processes > 1 else ""
 
 
 def listening_hosts(config: Config) -> tuple[str, ...]:

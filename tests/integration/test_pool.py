@@ -29,6 +29,7 @@ from ivr.line.messages import (
     SpeechEnded,
     SpeechStarted,
 )
+from ivr.telephony import heartbeat
 from ivr.telephony.leg import DialOutcome, Leg
 from ivr.telephony.pool import LinePool
 
@@ -340,6 +341,19 @@ async def test_a_killed_line_ends_its_legs_and_comes_back(kind):
         assert (await until(theirs, LegEnded)).cause == "line_lost"
         await p.b.wait_lines_up()
         assert p.b.status().restarts == 1
+        await p.call()
+
+
+async def test_a_line_that_hangs_is_killed_and_comes_back(monkeypatch):
+    monkeypatch.setattr(heartbeat, "BEAT_S", 0.2)
+    monkeypatch.setattr(heartbeat, "ANSWER_WITHIN_S", 0.5)
+    async with own_pools("real") as p:
+        _ours, theirs = await p.call()
+        hung = p.b.lines[0].pid
+        kill(hung, signal.SIGSTOP)
+        assert (await until(theirs, LegEnded)).cause == "line_lost"
+        await p.b.wait_lines_up()
+        assert p.b.lines[0].pid != hung
         await p.call()
 
 
