@@ -64,8 +64,8 @@ class Lines(_Section, frozen=True):
 
     processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     """Number of line processes; each holds four legs and takes about 1 % of a core a call."""
-    reserve_legs: Annotated[int, msgspec.Meta(ge=0, le=64)] = 1
-    """Legs kept free for transfers, so that nobody who was promised a person is stuck."""
+    reserve_legs: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
+    """Legs kept free for transfers. Raise it when plans bridge callers to people, or a full server cannot."""
     max_call_s: Seconds = 3_600
     """A call longer than this is hung up. Seconds."""
 
