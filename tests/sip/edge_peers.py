@@ -28,13 +28,21 @@ def tone(path: Path, seconds: int = 5) -> str:
     return str(path)
 
 
+class Rung(asyncio.Queue):
+    """Legs in the order they rang; waiting for one that never does is a failure, not a hang."""
+
+    async def get(self) -> Leg:
+        async with asyncio.timeout(15):
+            return await super().get()
+
+
 class Server:
     """A pool whose every call is answered and hears a tone."""
 
     def __init__(self, config: Config, prompt: str) -> None:
         self.config = config
         self.pool = LinePool(config, self._take)
-        self.rung: asyncio.Queue[Leg] = asyncio.Queue()
+        self.rung = Rung()
         self.answers = True
         self._prompt = prompt
 

@@ -10,6 +10,7 @@ from edge_peers import (
     CALL,
     HANGUP,
     OK,
+    Rung,
     Server,
     ack,
     await_request,
@@ -28,7 +29,7 @@ from ivr.line.messages import LegEnded, LegState, PlayoutEnded, Segment, SpeechS
 from ivr.telephony.leg import DialOutcome, Leg
 from ivr.telephony.pool import LinePool
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
 PORT, RTP, PEER_PORT, CALLER = 25_100, 25_300, 25_200, 25_220
 TRUNK = Trunk(name="carrier", host="127.0.0.1", port=PEER_PORT, from_user="4930", prefixes=("4", "5"))
@@ -54,7 +55,7 @@ async def peer(ivr):
         number=(Number(pattern="5xx", plan="main"),),
         trunk=(Trunk(name="us", host="127.0.0.1", port=PORT, prefixes=("4",), from_user="100"),),
     )
-    rung: asyncio.Queue[Leg] = asyncio.Queue()
+    rung = Rung()
 
     async def take(leg: Leg) -> None:
         rung.put_nowait(leg)
@@ -224,9 +225,10 @@ async def test_a_killed_edge_comes_back_and_calls_that_were_up_go_on(ivr, peer):
 
 async def event(leg: Leg, kind: type):
     """The next event of that kind."""
-    async for found in leg.events:
-        if isinstance(found, kind):
-            return found
+    async with asyncio.timeout(15):
+        async for found in leg.events:
+            if isinstance(found, kind):
+                return found
     raise AssertionError(f"the leg ended without {kind.__name__}")
 
 

@@ -6,13 +6,13 @@ import os
 
 import pytest
 import pytest_asyncio
-from edge_peers import CALL, HANGUP, config, server, sipp_passes
+from edge_peers import CALL, HANGUP, Rung, config, server, sipp_passes
 
 from ivr.config import Trunk
 from ivr.telephony.leg import DialOutcome, Leg
 from ivr.telephony.pool import LinePool
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
 PORT, RTP, CALLER, PEER_PORT = 25_800, 26_400, 25_870, 25_860
 REGISTRAR, REGISTRAR_PORT = "127.0.0.5", 25_880
@@ -119,7 +119,7 @@ async def ivr(folder):
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def peer(ivr):
     """Who answers behind the trunk."""
-    rung: asyncio.Queue[Leg] = asyncio.Queue()
+    rung = Rung()
 
     async def take(leg: Leg) -> None:
         rung.put_nowait(leg)
