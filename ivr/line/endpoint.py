@@ -173,6 +173,7 @@ class Endpoint(pj.Endpoint):
         agent.mainThreadOnly = True
         agent.maxCalls = settings.max_legs
         agent.userAgent = settings.user_agent
+        agent.natTypeInSdp = 0
         media = config.medConfig
         media.clockRate = RATE_HZ
         media.noVad = True
