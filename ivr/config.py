@@ -150,6 +150,8 @@ class Hearing(_Section, frozen=True):
     """An utterance is cut here. Milliseconds."""
     complete_ms: Milliseconds = 260
     """End-of-speech wait once what is expected is complete: a yes, a date, six digits. Milliseconds."""
+    finished_ms: Milliseconds = 440
+    """Silence that ends the answer to an open question that sounds finished. Grows with this caller's own pauses."""
     wait_ms: Milliseconds = 900
     """End-of-speech wait of an open answer, until this caller's own pauses are known. Milliseconds."""
     partial_ms: Milliseconds = 1_800
@@ -315,8 +317,17 @@ def _faults(config: Config) -> Iterator[tuple[Place, str, str]]:
     yield from _twice("agent", "name", config.agent)
     for index, trunk in enumerate(config.trunk):
         yield from _trunk_faults(index, trunk)
-    if not config.hearing.complete_ms <= config.hearing.wait_ms <= config.hearing.partial_ms:
-        yield ("hearing", "wait_ms"), "the waits are out of order", "complete_ms <= wait_ms <= partial_ms"
+    if (
+        not config.hearing.complete_ms
+        <= config.hearing.finished_ms
+        <= config.hearing.wait_ms
+        <= config.hearing.partial_ms
+    ):
+        yield (
+            ("hearing", "wait_ms"),
+            "the waits are out of order",
+            "complete_ms <= finished_ms <= wait_ms <= partial_ms",
+        )
 
 
 def _trunk_faults(index: int, trunk: Trunk) -> Iterator[tuple[Place, str, str]]:

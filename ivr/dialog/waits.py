@@ -35,5 +35,5 @@ def wait_ms(hearing: Hearing, expectation: Expectation, understood: Understood |
     if understood.complete:
         if expectation.kind != "open":
             return hearing.complete_ms
-        return min(hearing.wait_ms, max(hearing.complete_ms, round(pauses.average_ms * _HEADROOM)))
+        return min(hearing.wait_ms, max(hearing.finished_ms, round(pauses.average_ms * _HEADROOM)))
     return min(hearing.partial_ms, max(hearing.wait_ms, round(pauses.average_ms * _HEADROOM)))

@@ -14,6 +14,8 @@ from ivr.understanding.knowledge import Knowledge
 
 SURE_OF_END = 0.5
 """`Hypothesis.ended` from which a sentence counts as finished."""
+SURE_OF_MEANING = 0.7
+"""Score of a match from which it does not matter how the sentence sounds: more words would not change the answer."""
 
 
 def understand(knowledge: Knowledge, expectation: Expectation, hypothesis: Hypothesis) -> Understood:
@@ -70,9 +72,12 @@ def _choice(expectation: Expectation, hypothesis: Hypothesis) -> Understood:
 def _open(knowledge: Knowledge, language: str, hypothesis: Hypothesis) -> Understood:
     unfinished = expected.breaks_off(hypothesis.text, language)
     sounds_ended = hypothesis.ended is None or hypothesis.ended >= SURE_OF_END
+    written_ended = hypothesis.text.rstrip().endswith((".", "?", "!", "。", "？", "！"))
     match = knowledge.find([t for t, _ in _readings(hypothesis)], language)
     if match is None:
-        return Understood(hypothesis, value=hypothesis.text, partial=unfinished)
+        return Understood(
+            hypothesis, value=hypothesis.text, complete=sounds_ended and not unfinished, partial=unfinished
+        )
     return Understood(
         hypothesis,
         value=hypothesis.text,
@@ -80,6 +85,6 @@ def _open(knowledge: Knowledge, language: str, hypothesis: Hypothesis) -> Unders
         answer=match.entry.answer.get(language, ""),
         source=match.entry.id,
         confidence=match.score,
-        complete=sounds_ended and not unfinished,
+        complete=not unfinished and (sounds_ended or written_ended or match.score >= SURE_OF_MEANING),
         partial=unfinished and not sounds_ended,
     )

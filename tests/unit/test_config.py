@@ -111,7 +111,7 @@ def test_text_that_is_not_utf_8_has_its_line(tmp_path):
         ("[[number]]\npattern = '4.0'\nplan = 'x'\n", "2: number.0.pattern: `4.0` is no number pattern"),
         (NUMBER + NUMBER, "5: number.1.pattern: a second number with pattern `400` (give it another one)"),
         ("[hearing]\nwait_ms = 100\n",
-         "2: hearing.wait_ms: the waits are out of order (complete_ms <= wait_ms <= partial_ms)"),
+         "2: hearing.wait_ms: the waits are out of order (complete_ms <= finished_ms <= wait_ms <= partial_ms)"),
     ],
 )  # fmt: skip
 def test_each_fault_is_told_with_line_field_and_mend(tmp_path, text, told):

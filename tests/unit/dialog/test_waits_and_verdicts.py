@@ -30,7 +30,7 @@ def test_the_wait_of_open_questions_grows_with_the_callers_own_pauses():
     for _ in range(5):
         pauses.heard(800)
     slow = waits.wait_ms(HEARING, OPEN, understood(complete=True), pauses)
-    assert HEARING.complete_ms < slow <= HEARING.wait_ms
+    assert HEARING.finished_ms < slow <= HEARING.wait_ms
     assert waits.wait_ms(HEARING, YES_NO, understood(complete=True), pauses) == HEARING.complete_ms
 
 
