@@ -22,6 +22,8 @@ FIRST_REPLY_MS = 2_000
 SILENT_PEER_MS = 8_000
 """A trunk or caller that does not answer at all; sooner than the 32 s of RFC 3261's timers B and F."""
 CALL_LIFETIME_S = 14_400
+IDLE_TCP_S = 30
+"""Connections on which no call was begun; those of calls live as long as a call may."""
 REGISTER_RETRY_S = 5
 CHILDREN = 2
 SHARED_MB = 32
@@ -147,7 +149,7 @@ def _listen(protocol: Literal["udp", "tcp"], settings: EdgeSettings) -> str:
 def _core(settings: EdgeSettings) -> str:
     agent = quoted(settings.user_agent)[1:-1]
     tcp = (
-        f"tcp_children=2\ntcp_max_connections=256\ntcp_connection_lifetime={CALL_LIFETIME_S}\n"
+        f"tcp_children=2\ntcp_max_connections=256\ntcp_connection_lifetime={IDLE_TCP_S}\n"
         "tcp_accept_no_cl=no\ntcp_rd_buf_size=65535\ntcp_keepidle=60\ntcp_crlf_ping=yes\n" + _listen("tcp", settings)
         if settings.tcp
         else "disable_tcp=yes"
@@ -172,7 +174,7 @@ listen=udp:{_bracketed(settings.inside)}:{settings.inside_port}
 
 def _modules(settings: EdgeSettings) -> str:
     names = ["tm", "tmx", "sl", "pv", "rr", "maxfwd", "textops", "siputils", "sanity", "pike", "htable", "dispatcher"]
-    names += ["ipops", "nathelper", "jsonrpcs", "corex", "kex", "xlog"]
+    names += ["ipops", "nathelper", "jsonrpcs", "corex", "kex", "xlog", "tcpops"]
     names += ["db_text", "uac"] if settings.registers else []
     params = f"""modparam("tm", "fr_timer", {SILENT_PEER_MS})
 modparam("tm", "fr_inv_timer", 180000)
@@ -240,7 +242,10 @@ request_route {
         exit;
     }
     if ($sht(peers=>$si) == $null) {
-        if (!is_in_subnet("$si", ALLOWED)) exit;
+        if (!is_in_subnet("$si", ALLOWED)) {
+            if ($proto == "tcp") tcp_close_connection();
+            exit;
+        }
         if (!has_totag() && !pike_check_req()) exit;
     }
     if (!mf_process_maxfwd_header("20")) {
@@ -379,6 +384,7 @@ route[FROM_LINE] {
 
 _TO_LINES = f"""
 route[TO_LINES] {{
+    if ($proto == "tcp") tcp_set_connection_lifetime("{CALL_LIFETIME_S}");
     record_route();
     add_contact_alias();
     if (!ds_select_dst("1", "4")) {{
@@ -409,17 +415,18 @@ failure_route[NEXT] {{
 }}
 """
 
-_REPLIES = """
-onreply_route[ANSWERED] {
+_REPLIES = f"""
+onreply_route[ANSWERED] {{
     if (is_method("INVITE") && $rs =~ "^2") $sht(calls=>$ci) = "sip:" + $si + ":" + $sp;
     route(MANAGE);
-}
+}}
 
-onreply_route[MANAGE] {
+onreply_route[MANAGE] {{
     route(MANAGE);
-}
+}}
 
-route[MANAGE] {
+route[MANAGE] {{
+    if ($proto == "tcp" && is_method("INVITE")) tcp_set_connection_lifetime("{CALL_LIFETIME_S}");
     if (is_method("INVITE|UPDATE|SUBSCRIBE|REFER") && $rs =~ "^(1[1-9]|2)") add_contact_alias();
-}
+}}
 """
