@@ -151,9 +151,9 @@ class Hearing(_Section, frozen=True):
     complete_ms: Milliseconds = 260
     """End-of-speech wait once what is expected is complete: a yes, a date, six digits. Milliseconds."""
     finished_ms: Milliseconds = 440
-    """Silence that ends the answer to an open question that sounds finished. Grows with this caller's own pauses."""
+    """End-of-speech wait of an open answer that sounds finished; grows with this caller's own pauses. Milliseconds."""
     wait_ms: Milliseconds = 900
-    """End-of-speech wait of an open answer, until this caller's own pauses are known. Milliseconds."""
+    """End-of-speech wait of any other open answer; grows with this caller's own pauses. Milliseconds."""
     partial_ms: Milliseconds = 1_800
     """End-of-speech wait in the middle of something: half a number, a sentence that breaks off. Milliseconds."""
     speculate_ms: Milliseconds = 160
