@@ -63,9 +63,9 @@ WEIGHED_YES_NO: dict[str, dict[str, tuple[str, ...]]] = {
         "unsure": ("I don't know", "I think so", "not sure", "maybe"),
     },
     "zh": {
-        "yes": ("是", "是的", "对", "对的", "没错", "好的", "嗯"),
-        "no": ("不", "不是", "不对", "没有", "不要", "不是的"),
-        "unsure": ("不知道", "不确定", "好像是吧", "我想一想", "不太确定"),
+        "yes": ("是", "是的", "对", "对的", "没错", "好的", "嗯", "嗯是我", "是我", "是我本人"),
+        "no": ("不", "不是", "不对", "没有", "不要", "不是我", "不是的", "不是我本人"),
+        "unsure": ("不知道", "我不知道", "不确定", "我不太确定", "好像是吧", "我想一想"),
     },
 }
 """The answers that a recogniser without a grammar weighs against each other: few, as each costs time."""
@@ -103,8 +103,11 @@ _ENGLISH_TENS = {
     "sixteen": "16", "seventeen": "17", "eighteen": "18", "nineteen": "19", "twenty": "2", "thirty": "3",
     "forty": "4", "fifty": "5", "sixty": "6", "seventy": "7", "eighty": "8", "ninety": "9",
 }  # fmt: skip
+_STRONG_YES = frozenset({"yes", "yeah", "yep", "yup", "yea", "correct", "absolutely", "definitely", "exactly"})
 _ENGLISH_HOMOPHONES = {"to": "2", "too": "2", "for": "4", "ate": "8", "won": "1", "fore": "4", "tree": "3"}
-_FILLERS = frozenset({"and", "the", "is", "it's", "its", "uh", "um", "er", "my", "number", "then", "dash", "a"})
+_FILLERS = frozenset(
+    {"and", "the", "is", "it's", "its", "uh", "um", "er", "my", "number", "then", "dash", "a", "oh", "well"}
+)
 _MANDARIN_PINYIN = {
     "ling": "0", "dong": "0", "yi": "1", "yao": "1", "er": "2", "liang": "2", "san": "3", "si": "4", "wu": "5",
     "liu": "6", "qi": "7", "ba": "8", "jiu": "9",
@@ -146,23 +149,50 @@ def yes_or_no(text: str, language: str) -> str:
     if found["no"]:
         conflict = words and words[0] in {"yes", "yeah", "yep", "sure"}
         return "unsure" if conflict else "no"
+    if language == "en":
+        return "yes" if found["yes"] and _agrees(words) else ""
     return "yes" if found["yes"] else ""
 
 
+def _agrees(words: list[str]) -> bool:
+    """Whether English words that hold agreement are one: it comes first, or nothing else is said. Not "okay, let's"."""
+    if words[0] in _STRONG_YES or any(_contains(words, words_of(p)) for p in ("that's right", "that's correct")):
+        return True
+    left = " ".join(words)
+    for phrase in sorted(YES_NO["en"]["yes"], key=len, reverse=True):
+        left = re.sub(rf"(^| ){re.escape(' '.join(words_of(phrase)))}(?= |$)", " ", left)
+    return not set(left.split()) - _FILLERS
+
+
 def _mandarin_yes_or_no(text: str) -> str:
+    """Doubt wins; 没错 and 没问题 agree; any other 不 or 没 is a no; what is left may agree."""
     syllables = pinyin(text)
     lexicon = YES_NO["zh"]
-    found = {
-        kind: any(_contains(syllables, pinyin(p)) for p in phrases if len(p) > 1 or len(syllables) <= 2)
-        for kind, phrases in lexicon.items()
-    }
-    if found["unsure"]:
+    if any(_sounds_in(syllables, pinyin(p)) for p in lexicon["unsure"]):
         return "unsure"
-    agrees = _contains(syllables, ("mei", "cuo")) or _contains(syllables, ("mei", "wen", "ti"))
-    if found["no"] or (syllables[:1] == ("bu",)) or (syllables[:1] == ("mei",) and not agrees):
-        return "yes" if agrees and syllables[:1] == ("mei",) else "no"
-    starts = syllables[:1] in {("shi",), ("dui",), ("hao",), ("en",)}
-    return "yes" if found["yes"] or agrees or starts else ""
+    for agreeing in ("没错", "没问题", "不错"):
+        if _contains(syllables, pinyin(agreeing)):
+            return "yes"
+    if any(_contains(syllables, pinyin(p)) for p in ("没听", "听不清", "不好意思", "对不起")):
+        return ""
+    if "不" in text or "没" in text or syllables[:1] in {("bu",), ("mei",)}:
+        return "no"
+    if any(_contains(syllables, pinyin(p)) for p in lexicon["no"] if len(p) > 1 or len(syllables) <= 2):
+        return "no"
+    if text.rstrip(PUNCTUATION).endswith(("吗", "呢", "什么", "多少", "哪里", "怎么样")):
+        return ""
+    agrees = [pinyin(p) for p in lexicon["yes"]]
+    if any(syllables == p or (len(p) > 1 and syllables[: len(p)] == p) for p in agrees):
+        return "yes"
+    return "yes" if syllables[:1] in {("shi",), ("dui",)} and len(syllables) <= 8 else ""
+
+
+def _sounds_in(whole: Sequence[str], part: Sequence[str]) -> bool:
+    """`part` in `whole`; of four syllables or more, one may be another."""
+    if len(part) < 4:
+        return _contains(whole, part)
+    starts = range(len(whole) - len(part) + 1)
+    return any(sum(a != b for a, b in zip(whole[i:], part, strict=False)) <= 1 for i in starts)
 
 
 def digits_of(text: str, language: str) -> tuple[str, bool]:

@@ -29,10 +29,18 @@ _MOST_WEIGHED = 48
 # A reading that sounds like nothing was said: Whisper's own rule (no-speech probability and mean log-probability),
 # and a mean log-probability that speech never has.
 _NO_SPEECH, _DOUBTFUL_SCORE, _WORTHLESS_SCORE = 0.6, -1.0, -2.2
+_UNCLEAR_SCORE = -1.5
 
-# Expected words: log-probability at least `_LIKELY`, and this much more than the best of another meaning.
-_LIKELY, _APART = -3.6, 4.5
+# Expected words count when their log-probability is at least the first figure, and the second more than that of any
+# other meaning. Mandarin's are lower because its full stop is not counted in and the larger model spreads wider.
+_SURE = {"en": (-3.6, 4.5), "zh": (-5.6, 3.4)}
+_LIKELY = -3.6
 _SHORT_ANSWER_MS = 1_600
+
+# Full stops, then a comma; and the weights of logit(stop), score, log(comma), and 1. 0.5 is where about 85 % of
+# finished sentences are told from about as many broken-off ones.
+_MARKS = {"en": (".", "?", ","), "zh": ("。", "?", ",")}
+_ENDED = {"en": (0.588, 2.828, -0.378, -2.04), "zh": (0.496, 1.935, -0.621, -0.64)}
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,8 @@ class _Weighed:
     """Meanings and their log-probabilities, best first."""
 
     ranked: tuple[tuple[str, float], ...]
+    least: float
+    apart: float
 
     @property
     def best(self) -> str:
@@ -55,13 +65,13 @@ class _Weighed:
 
     @property
     def sure(self) -> bool:
-        return self.likelihood >= _LIKELY and self.margin >= _APART
+        return self.likelihood >= self.least and self.margin >= self.apart
 
     def confidence(self, meaning: str) -> float:
         """Share of the meaning among the expected ones, times how likely any of them is at all."""
         known = dict(self.ranked)
         total = math.fsum(math.exp(v) for v in known.values())
-        any_of_them = _sigmoid(1.5 * (self.likelihood - _LIKELY))
+        any_of_them = _sigmoid(1.5 * (self.likelihood - self.least))
         return round(math.exp(known[meaning]) / total * any_of_them, 3) if total > 0 else 0.0
 
 
@@ -75,17 +85,14 @@ class WhisperRecognizer:
         self._language = language
         self.name = model.name
         self.languages = (language,)
-        self._stop = "。" if language == "zh" else "."
-        self._digit_tokens = words(model, (*lexicon.SPOKEN_DIGITS[language], *"0123456789"[: self._figures()])) | {
-            t for mark in (",", ".", "。", "，") for t in model.tokens(mark)
+        # Mandarin is mostly written without a full stop.
+        self._space, self._stop = ("", "") if language == "zh" else (" ", ".")
+        self._digit_tokens = words(model, lexicon.SPOKEN_DIGITS[language]) | {
+            t for mark in (",", ".") for t in model.tokens(mark)
         }
         self._yes_no = {
             phrase: kind for kind, phrases in lexicon.WEIGHED_YES_NO[language].items() for phrase in phrases
         }
-
-    def _figures(self) -> int:
-        """How many figures may be written besides words: Mandarin callers' digits come as either."""
-        return 10 if self._language == "zh" else 0
 
     def stream(self, expectation: Expectation) -> _WhisperStream:
         return _WhisperStream(self, expectation)
@@ -134,33 +141,34 @@ class WhisperRecognizer:
         )
 
     def _ended(self, encoded: Encoded, reading: Reading) -> float:
-        """How much the sentence sounds finished: the model's own probability that a full stop comes next.
+        """How much the sentence sounds finished: the model's own probabilities that a full stop or a comma come next.
 
-        Broken-off sentences get commas, dots or words instead, and a worse score as a whole.
+        A logistic regression over those and the score as a whole, fitted on sentences broken off at word boundaries.
         """
         text = reading.text.rstrip(lexicon.PUNCTUATION)
         if not text:
             return 0.0
-        space = "" if self._language == "zh" else " "
-        tokens = self._model.tokens(space + text)
-        stops = [self._model.tokens(mark)[0] for mark in (("。", "?") if self._language == "zh" else (".", "?"))]
-        scores = self._model.score(encoded, self._language, [[*tokens, stop] for stop in stops])
-        end = min(0.999, max(0.001, math.fsum(math.exp(s[-1]) for s in scores)))
-        return round(_sigmoid(0.574 * math.log(end / (1 - end)) + 2.85 * reading.score - 0.25), 3)
+        tokens = self._model.tokens(self._space + text)
+        marks = [self._model.tokens(mark)[0] for mark in _MARKS.get(self._language, _MARKS["en"])]
+        scores = self._model.score(encoded, self._language, [[*tokens, mark] for mark in marks])
+        *stops, comma = (math.exp(s[-1]) for s in scores)
+        stop = min(0.999, max(0.001, math.fsum(stops)))
+        by_stop, by_score, by_comma, bias = _ENDED.get(self._language, _ENDED["en"])
+        known = by_stop * math.log(stop / (1 - stop)) + by_score * reading.score + by_comma * math.log(comma + 0.001)
+        return round(_sigmoid(known + bias), 3)
 
     # Expected words -----------------------------------------------------------------------------------------------
 
     def _weigh(self, encoded: Encoded, meanings: dict[str, str]) -> _Weighed:
         """Phrase -> meaning to meanings by log-probability; a meaning's phrases add up."""
         phrases = list(meanings)[:_MOST_WEIGHED]
-        space = "" if self._language == "zh" else " "
-        texts = [self._model.tokens(f"{space}{p[:1].upper()}{p[1:]}{self._stop}") for p in phrases]
+        texts = [self._model.tokens(f"{self._space}{p[:1].upper()}{p[1:]}{self._stop}") for p in phrases]
         total: dict[str, float] = {}
         for phrase, scores in zip(phrases, self._model.score(encoded, self._language, texts), strict=True):
             meaning = meanings[phrase]
             total[meaning] = total.get(meaning, 0.0) + math.exp(math.fsum(scores))
         ranked = sorted(((m, math.log(max(p, 1e-30))) for m, p in total.items()), key=lambda x: -x[1])
-        return _Weighed(tuple(ranked))
+        return _Weighed(tuple(ranked), *_SURE.get(self._language, _SURE["en"]))
 
     def _read_yes_no(self, encoded: Encoded, audio_ms: int) -> Hypothesis:
         """Short answers by weight; longer ones, and whatever is unlikely, by what is read freely.
@@ -168,17 +176,17 @@ class WhisperRecognizer:
         What was read freely may turn a weighed yes into something else, never a weighed no into a yes.
         """
         weighed = self._weigh(encoded, self._yes_no)
-        if weighed.sure and audio_ms <= _SHORT_ANSWER_MS:
+        if weighed.sure and audio_ms <= _SHORT_ANSWER_MS and weighed.likelihood >= _LIKELY:
             return self._answer(weighed.best, weighed)
         readings, speech = self._readings(encoded, audio_ms, _WEIGHED_READINGS)
-        if not speech and not weighed.sure:
+        if not speech and (not weighed.sure or (weighed.likelihood < _LIKELY and audio_ms > _SHORT_ANSWER_MS)):
             return Hypothesis("", rejected="no_speech")
-        read = lexicon.yes_or_no(readings[0].text, self._language)
-        if weighed.sure and read in ("", weighed.best):
+        read = lexicon.yes_or_no(readings[0].text, self._language) if speech else ""
+        if weighed.sure and (read in ("", weighed.best) or weighed.best == "no"):
             return self._answer(weighed.best, weighed)
-        if not read or readings[0].score < _DOUBTFUL_SCORE - 0.5:
+        if not read or readings[0].score < _UNCLEAR_SCORE:
             return Hypothesis("", rejected="none_of_these", alternatives=self._others(weighed, ""))
-        if read == "yes" and weighed.best == "no" and weighed.likelihood > _LIKELY - 2:
+        if read == "yes" and weighed.best == "no" and weighed.likelihood > weighed.least - 1:
             read = "unsure"
         confidence = _confidence(readings[0]) * (1.0 if read == weighed.best else 0.7)
         return Hypothesis(read, round(confidence, 3), self._others(weighed, read), ended=1.0)
@@ -229,10 +237,10 @@ class WhisperRecognizer:
         return Hypothesis(best, shares[0].confidence, tuple(shares[1:]), ended=1.0)
 
     def _score_digits(self, encoded: Encoded, found: list[str]) -> list[tuple[str, float]]:
-        separator, space = ("", "") if self._language == "zh" else (", ", " ")
+        separator = "" if self._language == "zh" else ", "
         named = lexicon.DIGIT_NAMES[self._language]
-        forms = [f"{space}{separator.join(d)}{self._stop}" for d in found]
-        forms += [f"{space}{separator.join(named[int(c)] for c in d).capitalize()}{self._stop}" for d in found]
+        forms = [f"{self._space}{separator.join(d)}{self._stop}" for d in found]
+        forms += [f"{self._space}{separator.join(named[int(c)] for c in d).capitalize()}{self._stop}" for d in found]
         scores = [
             math.fsum(s) for s in self._model.score(encoded, self._language, [self._model.tokens(f) for f in forms])
         ]
