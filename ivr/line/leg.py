@@ -113,6 +113,7 @@ class Leg(pj.Call):
         self._unheard_of = self._joined = self._streaming = False
         self._referring = False
         self._refer_code = 0
+        self._or_else: Callable[[Leg], None] | None = None
         self._packets = -1
         self._silent_ms = 0
         self._quality = self._earlier = Quality()
@@ -173,9 +174,9 @@ class Leg(pj.Call):
         """Report the leg as ended although the other side has not confirmed it."""
         self._finish("us")
 
-    def refer(self, command: Refer) -> None:
-        """Blind transfer (RFC 3515)."""
-        self._referring, self._refer_code = True, 0
+    def refer(self, command: Refer, or_else: Callable[[Leg], None] | None = None) -> None:
+        """Blind transfer (RFC 3515); `or_else` is called when it is not accepted."""
+        self._referring, self._refer_code, self._or_else = True, 0, or_else
         self.line.after(command.timeout_ms, self.leg, Leg._refer_expired)
         try:
             self.xfer(command.target, pj.CallOpParam())
@@ -392,11 +393,15 @@ class Leg(pj.Call):
         self.line.emit(Transferred(self.leg, outcome, code))
         if outcome == "accepted":
             self.end("transferred")
+        elif self._or_else is not None:
+            self._or_else(self)
 
     def _refer_expired(self) -> None:
         if self._referring:
             self._referring = False
             self.line.emit(Transferred(self.leg, "no_answer", self._refer_code))
+            if self._or_else is not None:
+                self._or_else(self)
 
     def _disconnected(self, code: int, reason: str) -> None:
         if self._referring and self._refer_code >= 200:

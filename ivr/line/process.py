@@ -395,8 +395,7 @@ class LineProcess:
             if not leg.answered:
                 leg.end("brain_lost", 503)
             elif self.settings.fallback_uri and not leg.outgoing:
-                leg.refer(m.Refer(leg.leg, self.settings.fallback_uri, FAREWELL_MS // 2))
-                self.after(FAREWELL_MS // 2, leg.leg, self._apologise)
+                leg.refer(m.Refer(leg.leg, self.settings.fallback_uri, FAREWELL_MS // 2), self._apologise)
             else:
                 self._apologise(leg)
         except Exception:

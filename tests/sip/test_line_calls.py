@@ -239,10 +239,24 @@ async def test_an_unknown_peer_dials_nothing(pair):
     assert (await a.expect(m.DialFailed, request=request)).cause == "not_allowed"
 
 
-async def test_a_call_without_rtp_is_ended(pair):
-    """sipp answers and sends no RTP: BYE after rtp_timeout_ms."""
-    ended = await ask_trunk(pair[0], "uas-answer-expect-bye")
+@pytest.mark.parametrize("scenario", ["uas-answer-expect-bye", "uas-early-answer-expect-bye"])
+async def test_a_call_without_rtp_is_ended(pair, scenario):
+    """sipp answers and sends no RTP: BYE after rtp_timeout_ms, which counts from the answer."""
+    ended = await ask_trunk(pair[0], scenario)
     assert (ended.cause, ended.by) == ("rtp_timeout", "us")
+    first = "early" if "early" in scenario else "ringing"
+    assert [e.state for e in pair[0].seen(m.LegState)] == [first, "answered"]
+
+
+async def test_a_call_on_hold_needs_no_rtp(pair):
+    """Held for longer than rtp_timeout_ms: the caller's own BYE ends it."""
+    a, _ = pair
+    async with sipp("uac-hold-outlives-rtp-timeout-expect-200", "127.0.0.1:21060", next(_ports)) as caller:
+        call = await a.expect(m.Incoming)
+        a.send(m.Answer(call.leg))
+        await caller.passes()
+        ended = await a.expect(m.LegEnded, leg=call.leg)
+    assert (ended.cause, ended.by) == ("hangup", "them")
 
 
 @pytest.mark.parametrize(

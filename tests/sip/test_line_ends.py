@@ -97,10 +97,11 @@ async def test_without_recordings_callers_get_bye_at_once():
         assert await line.wait(5) == 0
 
 
-async def test_callers_go_to_the_fallback_address_when_there_is_one():
-    """Blind transfer instead of an apology."""
+@pytest.mark.parametrize("scenario", ["uac-fallback-expect-refer", "uac-fallback-refused-expect-bye"])
+async def test_callers_go_to_the_fallback_address_when_there_is_one(scenario):
+    """Blind transfer instead of an apology; who does not go there gets the apology, here none, and BYE."""
     fallback = settings("line", LINE, fallback_uri="sip:9000@127.0.0.1")
-    async with LineDriver(fallback) as line, sipp("uac-fallback-expect-refer", f"127.0.0.1:{LINE}", 21085) as caller:
+    async with LineDriver(fallback) as line, sipp(scenario, f"127.0.0.1:{LINE}", 21085) as caller:
         incoming = await line.expect(m.Incoming)
         line.send(m.Answer(incoming.leg))
         await line.expect(m.LegState, leg=incoming.leg, state="answered")

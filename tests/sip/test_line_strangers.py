@@ -113,24 +113,24 @@ async def test_invite_with_replaces_of_a_stranger_is_declined(line):
     assert len(line.seen(m.Incoming)) == 1
 
 
-def request(method: str, own: int, *, call: str = "", extra: str = "", body: str = "") -> bytes:
+def request(method: str, own: int, *, call: str = "", extra: str = "", body: str = "", tag: str = "") -> bytes:
     """A request out of any dialog, as plain text."""
     name = call or f"{method}{own}"
     return (
         f"{method} sip:400@{LINE} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{own};branch=z9hG4bK{name}\r\n"
-        f"From: <sip:raw@127.0.0.1:{own}>;tag={name}\r\nTo: <sip:400@{LINE}>\r\nCall-ID: {name}\r\n"
+        f"From: <sip:raw@127.0.0.1:{own}>;tag={name}\r\nTo: <sip:400@{LINE}>{tag}\r\nCall-ID: {name}\r\n"
         f"CSeq: 1 {method}\r\nContact: <sip:raw@127.0.0.1:{own}>\r\nMax-Forwards: 70\r\n{extra}"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
     ).encode()
 
 
-async def status_of(method: str, extra: str, body: str = "") -> bytes:
+async def status_of(method: str, extra: str = "", *, tag: str = "", source: str = "127.0.0.1") -> bytes:
     """The status line's code that the line answers with."""
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.bind(("127.0.0.1", 0))
+        sender.bind((source, 0))
         sender.setblocking(False)
-        await loop.sock_sendto(sender, request(method, sender.getsockname()[1], extra=extra, body=body), ADDRESS)
+        await loop.sock_sendto(sender, request(method, sender.getsockname()[1], extra=extra, tag=tag), ADDRESS)
         async with asyncio.timeout(3):
             return (await loop.sock_recv(sender, 4096)).split(b" ")[1]
 
@@ -150,6 +150,21 @@ async def test_a_call_from_outside_the_allowed_networks_is_refused(line):
     await sipp_passes("uac-invite-expect-403", LINE, port(), source="127.0.0.2")
     assert line.seen(m.Incoming) == []
     await line.expect(m.Refused, what="source", source="127.0.0.2")
+
+
+async def test_options_from_outside_are_refused_too(line):
+    assert await status_of("OPTIONS", source="127.0.0.2") == b"403"
+    await line.expect(m.Refused, what="source", source="127.0.0.2")
+
+
+@pytest.mark.parametrize("method", ["INVITE", "BYE", "REFER", "UPDATE"])
+async def test_a_tag_in_to_opens_no_back_door(line, method):
+    """A request that claims a dialog which is not there: 481, and no call comes of it."""
+    victim = Victim()
+    extra = f"Refer-To: <sip:0900123456@127.0.0.1:{victim.keys['victim']}>\r\n"
+    assert await status_of(method, extra, tag=";tag=invented", source="127.0.0.2") == b"481"
+    assert not victim.was_rung()
+    assert line.seen(m.Incoming) == []
 
 
 async def test_options_are_answered(line):
