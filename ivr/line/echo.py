@@ -13,6 +13,8 @@ hybrids are those of ITU-T G.168.
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from ivr.line.messages import FRAME_MS
@@ -28,8 +30,14 @@ EXPLAINED = 0.87
 MAX_GAIN = 0.7
 # Of a predicted echo so much may remain and still be echo.
 RESIDUAL_DB = -8.0
+# Share that a known path, only shifted, must explain of the last 40 or 80 ms after a jump of the delay.
+SHIFT_EXPLAINED = 0.7
+# On a line that is known to return us, something no louder than its echo gets so long to prove that it is not: a
+# jitter buffer that has just run dry repeats and shifts what it has, and fits no path for a moment.
+DOUBT_FRAMES = 5
+DOUBT_DB = 0.0
 _PEAK = 0.3
-_EMPHASIS = 0.9
+_EMPHASIS = 0.8
 _CANDIDATES = 3
 _WINDOW = 80 * NARROW_HZ // 1000
 _FIT = 240 * NARROW_HZ // 1000
@@ -38,6 +46,7 @@ _TAPS = 64
 _LEAD = 16
 # At least _MAX_LAG + _WINDOW, so that no lag looked at wraps around, and a product of small primes.
 _FFT = 4_320
+_LEVELS = MAX_DELAY_MS // FRAME_MS + 3
 _QUIET = NARROW_SAMPLES * 10.0**2
 _TOEPLITZ = np.abs(np.subtract.outer(np.arange(_TAPS), np.arange(_TAPS)))
 
@@ -51,6 +60,8 @@ class EchoGate:
         self._tail = 0
         self._lag = -1
         self._path = np.zeros(_TAPS, np.float32)
+        self._levels: deque[float] = deque([SILENT_DB] * _LEVELS, maxlen=_LEVELS)
+        self._doubt = 0
 
     @property
     def delay_ms(self) -> int | None:
@@ -71,11 +82,24 @@ class EchoGate:
         self._shift(captured, played)
         remainder, floor_db = self._subtract(captured)
         if level_db(remainder) <= max(gate_db, floor_db):
+            self._doubt = max(0, self._doubt - 1)
             return remainder, floor_db
         if self._find():
             remainder, floor_db = self._subtract(captured)
-            floor_db = max(floor_db, level_db(captured) + RESIDUAL_DB)
+            if level_db(remainder) <= level_db(captured) + RESIDUAL_DB:
+                self._doubt = max(0, self._doubt - 1)
+                return remainder, level_db(remainder)
+        if self._doubtful(captured):
+            self._doubt += 1
+            return remainder, level_db(remainder)
         return remainder, floor_db
+
+    def _doubtful(self, captured: np.ndarray) -> bool:
+        """Whether this may yet turn out to be an echo that no path explains at the moment."""
+        if self._lag < 0 or self._doubt >= DOUBT_FRAMES:
+            return False
+        gain_db = 10 * np.log10(max(float(self._path @ self._path), 1e-9))
+        return level_db(captured) <= max(self._levels) + gain_db + DOUBT_DB
 
     def _shift(self, captured: np.ndarray, played: np.ndarray) -> None:
         n = NARROW_SAMPLES
@@ -83,6 +107,7 @@ class EchoGate:
         self._played[-n:] = played
         self._captured[:-n] = self._captured[n:].copy()
         self._captured[-n:] = captured
+        self._levels.append(level_db(played))
 
     def _subtract(self, captured: np.ndarray) -> tuple[np.ndarray, float]:
         if self._lag < 0:
@@ -104,12 +129,25 @@ class EchoGate:
         """Adopt the delay and path that explain what was just captured. False when none does: this is no echo."""
         if self._lag >= 0 and self._adopt(self._lag):
             return True
-        return any(self._adopt(lag) for lag in self._candidates())
+        candidates = self._candidates()
+        if any(self._adopt(lag) for lag in candidates):
+            return True
+        return self._lag >= 0 and any(self._shifted(lag) for lag in candidates)
+
+    def _shifted(self, lag: int) -> bool:
+        """Keep the path, change its delay to `lag`, if that explains the newest audio."""
+        for samples in (_WINDOW // 2, _WINDOW):
+            heard = self._captured[-samples:]
+            rest = heard - np.convolve(self._source(lag, samples), self._path, "valid")
+            if float(rest @ rest) <= (1.0 - SHIFT_EXPLAINED) * float(heard @ heard):
+                self._lag = lag
+                return True
+        return False
 
     def _candidates(self) -> list[int]:
         """Delays at which the last 80 ms look most like what was played, best first."""
-        y = np.diff(self._captured[-_WINDOW - 1 :])
-        x = np.diff(self._played[-(_MAX_LAG + _WINDOW) - 1 :])
+        y = _emphasised(self._captured[-_WINDOW - 1 :])
+        x = _emphasised(self._played[-(_MAX_LAG + _WINDOW) - 1 :])
         sums = np.concatenate(([0.0], np.cumsum(x.astype(np.float64) ** 2)))
         power = sums[_WINDOW:] - sums[:-_WINDOW]
         cross = np.fft.irfft(np.fft.rfft(x, _FFT) * np.conj(np.fft.rfft(y, _FFT)), _FFT)[: len(power)]
@@ -127,7 +165,7 @@ class EchoGate:
     def _adopt(self, lag: int) -> bool:
         """Fit a path at `lag` by least squares (autocorrelation method, pre-emphasis to whiten)."""
         played, heard = self._source(lag, _FIT + 1), self._captured
-        x, y = played[1:] - _EMPHASIS * played[:-1], heard[1:] - _EMPHASIS * heard[:-1]
+        x, y = _emphasised(played), _emphasised(heard)
         power = float(heard @ heard)
         late = x[_TAPS - 1 :]
         own = np.correlate(x, late, "valid")[::-1]
@@ -142,3 +180,8 @@ class EchoGate:
             return False
         self._lag, self._path = lag, path.astype(np.float32)
         return True
+
+
+def _emphasised(samples: np.ndarray) -> np.ndarray:
+    """Pre-emphasis, which whitens speech somewhat; one sample shorter."""
+    return samples[1:] - _EMPHASIS * samples[:-1]
