@@ -12,27 +12,26 @@ import os
 import signal
 import struct
 import wave
-from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
-from ivr import __version__, log, metrics
+from ivr import __version__, log
 from ivr.config import Config, secret
 from ivr.dialog.plan import Plan, Plans, load_all
 from ivr.errors import InvalidInput, Problem
+from ivr.health import Health
 from ivr.session import House, starter
 from ivr.speech import engines, stt
 from ivr.speech.prompts import Prompts
 from ivr.speech.tts import open_voices
 from ivr.store.store import Store
-from ivr.telephony.edge import KamailioEdge
 from ivr.telephony.pool import LinePool
 from ivr.understanding.knowledge import Knowledge
 from ivr.understanding.understand import understand
 from ivr.web import server
 from ivr.web.api import create_app
-from ivr.web.status import LanguageStatus, LineStatus, Status, TrunkStatus
+from ivr.web.status import LanguageStatus
 
 logger = structlog.get_logger(__name__)
 
@@ -45,13 +44,11 @@ class App:
 
     def __init__(self, config: Config, config_file: str) -> None:
         self.config = config
-        self._started_at = datetime.now(UTC)
-        self._state = "starting"
         self.plans = _plans(config, config_file)
+        self.health = Health(config, tuple(str(p) for p in self.plans.problems))
         recordings = config.store.recordings
         self._recordings = config.path(recordings) if recordings else None
         self.store = Store(config.store.url, config.root, recordings)
-        self._languages: tuple[LanguageStatus, ...] = ()
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT: the first drains, the second ends everything at once."""
@@ -65,19 +62,20 @@ class App:
             if left := await self.store.recover("the server stopped during the call"):
                 logger.warning("calls left open by a dead server are recorded as failed", calls=left)
             web = await server.start(
-                create_app(self.store, self.status, secret(self.config.http.token_env), self._recordings,
+                create_app(self.store, self.health.status, secret(self.config.http.token_env), self._recordings,
                            self.config.http.token_env),
                 self.config.http.host, self.config.http.port,
             )  # fmt: skip
             closing.later(web.cleanup)
             lines = await self._speech_and_lines(closing)
-            background = [asyncio.create_task(self._purge()), asyncio.create_task(self._warm())]
+            work = (self._purge(), self._warm(), self.health.observe())
+            background = [asyncio.create_task(w) for w in work]
             closing.later(lambda: _cancelled(background))
-            self._state = "ready"
+            self.health.state = "ready"
             logger.info("ready", sip=f"{self.config.sip.host}:{self.config.sip.port}",
                         http=f"{self.config.http.host}:{self.config.http.port}", version=__version__)  # fmt: skip
             await stop.wait()
-            self._state = "draining"
+            self.health.state = "draining"
             drained = asyncio.create_task(lines.drain())
             await asyncio.wait({drained, asyncio.create_task(now.wait())}, return_when=asyncio.FIRST_COMPLETED)
             drained.cancel()
@@ -92,51 +90,28 @@ class App:
         )
         closing.later(functools.partial(asyncio.to_thread, pool.close))
         voices, fallbacks = open_voices(config)
-        self._languages = tuple(
-            LanguageStatus(language=language, recognizer=engines[0].name,
+        self.health.languages = tuple(
+            LanguageStatus(language=language, recognizer=able[0].name,
                            voice=voices[language].name if language in voices else "")
-            for language, engines in sorted(recognizers.items())
+            for language, able in sorted(recognizers.items())
         )  # fmt: skip
         self._prompts = Prompts(config, voices, fallbacks)
         await self._prompts.start()
         closing.later(self._prompts.close)
         await asyncio.to_thread(pool.warm)
         apology = _apologies(config)
-        edge = KamailioEdge(config, config.agent) if config.lines.processes > 1 else None
         ringback = config.path(config.synthesis.cache) / "ringback.wav"
         _write_ringback(ringback)
-        self._lines = LinePool(
+        lines = LinePool(
             config,
             starter(lambda: house, self.plans.by_name.get),
             apology={language: str(path) for language, path in apology.items()},
-            agents=[agent.uri for agent in config.agent],
-            edge=edge,
         )
-        house = House(config, self._lines, pool, self._prompts, self.store, apology, ringback)
-        await self._lines.start()
-        closing.later(self._lines.close)
-        return self._lines
-
-    def status(self) -> Status:
-        """What /healthz says."""
-        if self._state == "starting" or not hasattr(self, "_lines"):
-            return Status(state="starting", version=__version__, started_at=self._started_at)
-        pool = self._lines.status()
-        up, per_line = pool.lines_up, pool.legs_total // max(1, pool.lines_up)
-        lines = tuple(
-            LineStatus(line=i, state="up" if i < up else "down", legs_max=per_line if i < up else 0)
-            for i in range(pool.lines)
-        )
-        trunks = tuple(
-            TrunkStatus(name=t.name, state="by_address" if not t.register
-                        else "registered" if pool.registrations.get(t.name) else "lost")
-            for t in self.config.trunk
-        )  # fmt: skip
-        metrics.lines_up(up)
-        return Status(
-            state=self._state, version=__version__, started_at=self._started_at, calls=pool.legs_used, lines=lines,
-            trunks=trunks, languages=self._languages, plan_problems=tuple(str(p) for p in self.plans.problems),
-        )  # fmt: skip
+        house = House(config, lines, pool, self._prompts, self.store, apology, ringback)
+        self.health.lines, self.health.recognizers = lines, pool
+        await lines.start()
+        closing.later(lines.close)
+        return lines
 
     async def _warm(self) -> None:
         """Make every static prompt of the plans in use, behind whatever callers need."""
