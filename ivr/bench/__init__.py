@@ -11,7 +11,6 @@ import sys
 BENCHES = {
     "gaps": "ivr.bench.gaps",
     "cutoff": "ivr.bench.cutoff",
-    "hearing": "ivr.bench.hearing",
     "barge": "ivr.bench.barge",
     "echo": "ivr.bench.echo",
     "accuracy": "ivr.bench.accuracy",
@@ -19,6 +18,8 @@ BENCHES = {
     "soak": "ivr.bench.soak",
     "death": "ivr.bench.death",
     "capacity": "ivr.bench.capacity",
+    "hearing": "ivr.bench.hearing",
+    "voice": "ivr.bench.voice",
 }
 
 

@@ -137,7 +137,7 @@ def _report_single(report: Report, number: str, done: Run) -> None:
 
 async def measure(report: Report, options: argparse.Namespace) -> None:
     data = data_folder(options.data)
-    turns = 3 if options.quick else 20
+    turns = options.turns or (3 if options.quick else 20)
     async with server() as srv, Caller(user="gaps") as caller:
         everything = Run()
         for number, _, _ in NUMBERS:
@@ -182,5 +182,6 @@ async def _unknown_questions(report: Report, srv: Server, caller: Caller, data: 
 def main(argv: list[str]) -> int:
     def extend(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--only", default="", help="numbers of the single calls to measure, e.g. 400,401")
+        parser.add_argument("--turns", type=int, default=0, help="turns of each single call (20; quick 3)")
 
     return run("gaps", __doc__, measure, argv, extend)

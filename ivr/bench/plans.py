@@ -15,10 +15,8 @@ ASKS = {
     "digit": ("One digit, please.", "请说一位数字。"),
     "long": (
         "This announcement goes on for a good while so that there is time to speak while it plays and it tells you "
-        "that our branches and our telephone lines are open every weekday from nine in the morning to five in the "
-        "afternoon and on every Saturday from ten in the morning until four in the afternoon",
-        "这段通知会持续比较长的时间以便您在播放的时候说话我们的网点和电话服务每个工作日从上午九点一直到下午五点为您服务"
-        "每个星期六从上午十点一直到下午四点为您服务欢迎您随时来电咨询",
+        "that our branches and our telephone lines are open every weekday from nine in the morning until five",
+        "这段通知会持续比较长的时间以便您在播放的时候说话我们的网点和电话服务每个工作日从上午九点一直到下午五点为您服务",
     ),
 }  # fmt: skip
 
