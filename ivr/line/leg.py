@@ -426,13 +426,8 @@ class Leg(pj.Call):
                 cause = "cancelled"
                 if self.outgoing:
                     cause = "unreachable" if self._unheard_of else dial_cause(self._code)
-        self._measure()
-        self.unbridge()
+        self._let_go()
         self.ended = True
-        if self.media is not None:
-            self.media.detach()
-            self.media.close("hangup")
-        self._stream = None
         self.successor_of = self.inherits = None
         if self.unheard:
             pass
@@ -441,6 +436,19 @@ class Leg(pj.Call):
         else:
             self.line.emit(LegEnded(self.leg, cause, by, self._code, reason, self._quality, self.request))
         self.line.over(self)
+
+    def _let_go(self) -> None:
+        """Leave the bridge and the stream; whatever fails there, the end of the leg is still told."""
+        try:
+            self._measure()
+            self.unbridge()
+            if self.media is not None:
+                self.media.detach()
+                self.media.close("hangup")
+        except Exception as error:
+            log.exception("media would not close", extra={"leg": self.leg})
+            self.line.fault(f"close: {type(error).__name__}", self.leg)
+        self._stream = None
 
 
 def _reply(code: int) -> pj.CallOpParam:
