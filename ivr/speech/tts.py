@@ -49,9 +49,15 @@ class _Child:
     def ask(self, parts: tuple[Part, ...]) -> tuple[bytes, int]:
         """The parts as (PCM, rate in Hz). Raises SpeechFailed."""
         try:
-            return self._thread.submit(self._ask, parts).result()
+            asked = self._thread.submit(self._ask, parts)
         except RuntimeError as error:  # the executor was shut down
             raise SpeechFailed("the voice is closed") from error
+        try:
+            return asked.result()
+        except SpeechFailed:
+            with contextlib.suppress(RuntimeError):
+                self._thread.submit(self._started)  # the next caller need not wait for it
+            raise
 
     def close(self) -> None:
         self._thread.submit(self._kill)
