@@ -32,10 +32,12 @@ MAX_GAIN = 0.7
 RESIDUAL_DB = -8.0
 # Share that a known path, only shifted, must explain of the last 40 or 80 ms after a jump of the delay.
 SHIFT_EXPLAINED = 0.7
+# Once a path explains the window, so much may remain of the newest frame and still be echo.
+SHIFTED_DB = -5.0
 # On a line that is known to return us, something no louder than its echo gets so long to prove that it is not: a
 # jitter buffer that has just run dry repeats and shifts what it has, and fits no path for a moment.
 DOUBT_FRAMES = 5
-DOUBT_DB = 0.0
+DOUBT_DB = 3.0
 _PEAK = 0.3
 _EMPHASIS = 0.8
 _CANDIDATES = 3
@@ -86,7 +88,7 @@ class EchoGate:
             return remainder, floor_db
         if self._find():
             remainder, floor_db = self._subtract(captured)
-            if level_db(remainder) <= level_db(captured) + RESIDUAL_DB:
+            if level_db(remainder) <= level_db(captured) + SHIFTED_DB:
                 self._doubt = max(0, self._doubt - 1)
                 return remainder, level_db(remainder)
         if self._doubtful(captured):
