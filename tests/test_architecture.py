@@ -64,7 +64,7 @@ ROOMS = (
     _room("web", "ivr.web*", "words observing store"),
     _room("bench", "ivr.bench*", "words observing meaning dialog ear line telephony speech store caller conductors"),
     # 5 root
-    _room("root", "ivr.app ivr.cli ivr.__main__ ivr.check ivr.config_doc",
+    _room("root", "ivr.app ivr.health ivr.cli ivr.__main__ ivr.check ivr.config_doc",
           "words observing meaning dialog ear telephony speech store caller conductors web bench"),
 )  # fmt: skip
 
