@@ -50,9 +50,9 @@ YES_NO: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "ko": {
-        "yes": ("네", "예", "응", "맞아요", "맞습니다", "그래요", "그렇습니다", "좋아요", "네 맞아요", "예 맞습니다"),
-        "no": ("아니요", "아니오", "아뇨", "아니", "아닙니다", "틀려요", "틀렸어요", "안 돼요", "싫어요"),
-        "unsure": ("모르겠어요", "모르겠습니다", "글쎄요", "잘 모르겠어요", "아마"),
+        "yes": ("네", "예", "응", "맞아요", "맞습니다", "그래요", "그렇습니다", "좋아요", "네 맞습니다", "예 맞습니다"),
+        "no": ("아니요", "아니오", "아뇨", "아니", "아닙니다", "틀려요", "틀렸습니다", "안 돼요", "싫어요"),
+        "unsure": ("모르겠어요", "모르겠습니다", "글쎄요", "잘 모르겠습니다", "아마"),
     },
 }  # fmt: skip
 
@@ -142,6 +142,8 @@ def yes_or_no(text: str, language: str) -> str:
         return ""
     if language == "zh":
         return _mandarin_yes_or_no(text)
+    if language != "en":
+        return _spaceless_yes_or_no(text, lexicon)
     words = words_of(text)
     found = {kind: any(_contains(words, words_of(p)) for p in lexicon[kind]) for kind in lexicon}
     if found["unsure"]:
@@ -149,9 +151,18 @@ def yes_or_no(text: str, language: str) -> str:
     if found["no"]:
         conflict = words and words[0] in {"yes", "yeah", "yep", "sure"}
         return "unsure" if conflict else "no"
-    if language == "en":
-        return "yes" if found["yes"] and _agrees(words) else ""
-    return "yes" if found["yes"] else ""
+    return "yes" if found["yes"] and _agrees(words) else ""
+
+
+def _spaceless_yes_or_no(text: str, lexicon: dict[str, tuple[str, ...]]) -> str:
+    """Korean: engines put spaces between morphemes, so none count. Short words only as a whole or at the beginning."""
+    said = "".join(words_of(text))
+    for kind in ("unsure", "no", "yes"):
+        for phrase in lexicon[kind]:
+            wanted = phrase.replace(" ", "")
+            if said == wanted or said.startswith(wanted) or (len(wanted) > 2 and wanted in said):
+                return kind
+    return ""
 
 
 def _agrees(words: list[str]) -> bool:
@@ -257,10 +268,13 @@ def canonical(text: str, expectation: Expectation) -> str:
 
 
 def phrase_of(text: str, phrases: Sequence[str], language: str) -> str:
-    """The longest of `phrases` that `text` holds, compared by words (Mandarin: by pinyin); empty when none."""
-    units = pinyin if language == "zh" else words_of
-    said = units(text)
+    """The longest of `phrases` that `text` holds, by words (Mandarin: by pinyin; Korean: without spaces), or empty."""
     for phrase in sorted(phrases, key=len, reverse=True):
-        if _contains(said, units(phrase)):
+        if language in ("en", "zh"):
+            units = pinyin if language == "zh" else words_of
+            held = _contains(units(text), units(phrase))
+        else:
+            held = "".join(words_of(phrase)) in "".join(words_of(text))
+        if held:
             return phrase
     return ""

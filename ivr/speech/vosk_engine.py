@@ -18,12 +18,12 @@ import vosk
 
 from ivr.errors import SpeechFailed, Unavailable
 from ivr.speech import lexicon, pcm
-from ivr.turn import Alternative, Expectation, Hypothesis
+from ivr.turn import Expectation, Hypothesis
 
 _log = structlog.get_logger(__name__)
 
-_UNKNOWN = "[unk]"
-_ALTERNATIVES = 3
+_UNKNOWN = ("[unk]", "<UNK>", "<unk>")
+_SPACED = frozenset({"en"})
 _LEAST_CONFIDENCE = 0.5
 _LEAST_SPEECH_DBFS = -60.0
 
@@ -44,6 +44,7 @@ class VoskRecognizer:
             raise Unavailable(f"speech model {folder.name} cannot be loaded: {error}: ivr models verify") from error
         self.name = folder.name
         self.languages = (language,)
+        self._unknown = next((w for w in _UNKNOWN if self._knows(w)), _UNKNOWN[0])
         self._warned: set[str] = set()
         self._lock = threading.Lock()
 
@@ -64,20 +65,36 @@ class VoskRecognizer:
             phrases = list(expectation.phrases)
         else:
             return ()
-        spaced = [" ".join(p) if language == "zh" else p.lower() for p in phrases]
-        known = [p for p in spaced if self._knows(p)]
-        if not known and phrases:
-            return ()
-        return (*known, _UNKNOWN)
+        known = {spelling: None for p in phrases if (spelling := self._spell(p))}
+        return (*known, self._unknown) if known else ()
 
-    def _knows(self, phrase: str) -> bool:
-        missing = [w for w in phrase.split() if self._model.vosk_model_find_word(w) < 0]
+    def _spell(self, phrase: str) -> str:
+        """The phrase in words that the model knows, empty when it cannot be had. It is warned of once.
+
+        Where a word is unknown, known ones that make it up are taken: Mandarin and Korean models know morphemes.
+        """
+        spelt = [self._split(word) for word in phrase.lower().split()]
+        if all(spelt):
+            return " ".join(spelt)
         with self._lock:
-            new = [w for w in missing if w not in self._warned]
-            self._warned.update(new)
+            new = phrase not in self._warned
+            self._warned.add(phrase)
         if new:
-            _log.warning("recognition.word_unknown", engine=self.name, words=new)
-        return not missing
+            _log.warning("recognition.phrase_unknown", engine=self.name, phrase=phrase)
+        return ""
+
+    def _split(self, word: str) -> str:
+        if self._knows(word):
+            return word
+        if self.languages[0] in _SPACED:
+            return ""
+        for at in range(len(word) - 1, 0, -1):
+            if self._knows(word[:at]) and (rest := self._split(word[at:])):
+                return f"{word[:at]} {rest}"
+        return ""
+
+    def _knows(self, word: str) -> bool:
+        return self._model.vosk_model_find_word(word) >= 0
 
 
 class _VoskStream:
@@ -131,9 +148,9 @@ class _VoskStream:
     def _read(self, results: list[dict]) -> Hypothesis:
         text = " ".join(t for r in results if (t := r.get("text", "")))
         words = [w for r in results for w in r.get("result", [])]
-        known = [w for w in words if w["word"] != _UNKNOWN]
+        known = [w for w in words if w["word"] not in _UNKNOWN]
         confidence = math.fsum(w["conf"] for w in known) / len(known) if known else 0.0
-        spoken = " ".join(w for w in text.split() if w != _UNKNOWN)
+        spoken = " ".join(w for w in text.split() if w not in _UNKNOWN)
         if self._expectation.language == "zh":
             spoken = spoken.replace(" ", "")
         answer, rejected = spoken, ""

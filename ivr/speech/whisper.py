@@ -35,6 +35,8 @@ _UNCLEAR_SCORE = -1.5
 # other meaning. Mandarin's are lower because its full stop is not counted in and the larger model spreads wider.
 _SURE = {"en": (-3.6, 4.5), "zh": (-5.6, 3.4)}
 _LIKELY = -3.6
+_LEAST_DIGIT, _LEAST_FURTHER_DIGIT = -7.0, -2.0
+_LEAST_DIGIT_MS = 120
 _SHORT_ANSWER_MS = 1_600
 
 # Full stops, then a comma; and the weights of logit(stop), score, log(comma), and 1. 0.5 is where about 85 % of
@@ -223,17 +225,19 @@ class WhisperRecognizer:
             if said and (clean or reading in strictly):
                 found.setdefault(_without_echo(said, expectation, audio_ms))
         fitting = [d for d in found if expectation.min_digits <= len(d) <= expectation.max_digits] or list(found)
+        if expectation.max_digits == 1:
+            fitting = list("0123456789")
         if not fitting:
             return Hypothesis("", rejected="none_of_these" if speech else "no_speech")
         scored = sorted(self._score_digits(encoded, fitting), key=lambda x: -x[1])
         best, likelihood = scored[0]
-        spoken, clean = lexicon.digits_of(freely[0].text, self._language)
-        lead = (likelihood - freely[0].log_probability) / len(best)
-        if not (clean and spoken) and (lead < _DIGIT_LEAD or not speech):
+        least = _LEAST_DIGIT + _LEAST_FURTHER_DIGIT * (len(best) - 1)
+        read, clean = lexicon.digits_of(freely[0].text, self._language)
+        if likelihood < least and not (speech and clean and read):
             return Hypothesis("", rejected="none_of_these" if speech else "no_speech")
         total = math.fsum(math.exp(s) for _, s in scored)
-        each = math.exp(likelihood / (len(best) + 1))
-        shares = [Alternative(d, round(math.exp(s) / total * each, 3)) for d, s in scored]
+        sound = _sigmoid(likelihood - least)
+        shares = [Alternative(d, round(math.exp(s) / total * sound, 3)) for d, s in scored[:_WEIGHED_READINGS]]
         return Hypothesis(best, shares[0].confidence, tuple(shares[1:]), ended=1.0)
 
     def _score_digits(self, encoded: Encoded, found: list[str]) -> list[tuple[str, float]]:
@@ -247,16 +251,9 @@ class WhisperRecognizer:
         return [(d, _log_add(scores[i], scores[i + len(found)])) for i, d in enumerate(found)]
 
 
-_DIGIT_LEAD = -2.5
-
-
 def _without_echo(digits: str, expectation: Expectation, audio_ms: int) -> str:
-    """Digits without what the decoder repeats when the audio is at its end: more than the time allows, or expected."""
-    most = min(expectation.max_digits, max(1, audio_ms // _LEAST_DIGIT_MS))
-    return digits[:most]
-
-
-_LEAST_DIGIT_MS = 120
+    """Digits without what the decoder repeats when the audio is at its end: more than time allows, or than expected."""
+    return digits[: min(expectation.max_digits, max(1, audio_ms // _LEAST_DIGIT_MS))]
 
 
 def _confidence(reading: Reading) -> float:

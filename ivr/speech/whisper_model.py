@@ -22,6 +22,8 @@ from ivr.speech.mel import log_mel
 _MOST_S = 30.0
 _FRAMES_PER_S = 50
 _SILENCE_SEEN_S = 0.8
+# The library takes as many frames of encoder output for features that are still to be encoded.
+_MEL_BANDS = 80
 _LEAST_PROBABILITY = 1e-9
 _FULL_SCALE = 0.5
 _MOST_GAIN = 30.0
@@ -113,6 +115,7 @@ class WhisperModel:
         except (RuntimeError, ValueError) as error:
             raise SpeechFailed(f"{self.name}: {error}") from error
         frames = int((wave.size / pcm.RATE_HZ + _SILENCE_SEEN_S) * _FRAMES_PER_S)
+        frames += frames == _MEL_BANDS
         return Encoded(whole, np.array(whole, copy=False)[:, :frames])
 
     def read(
