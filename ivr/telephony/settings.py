@@ -13,13 +13,12 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from ivr.config import Config, secret
+from ivr.config import RTP_PORTS, Config, secret
 from ivr.line.messages import LineSettings, Peer
 from ivr.telephony.dialing import Agent
 
 ANY_HOST = "0.0.0.0"  # noqa: S104 - what a person writes for every interface
 LINE_PORT_OFFSET = 10
-RTP_PORTS = 100
 _SIOCGIFADDR = 0x8915
 
 
