@@ -29,6 +29,10 @@ from ivr.telephony.leg import Leg
 from ivr.turn import Expectation, Hypothesis, Understood
 
 PREROLL_MS = 300
+CLOSED_MS = 100
+"""Silence after which an answer to a closed question is decoded speculatively: it has no inner pauses to mistake."""
+DIGIT_MS = 110
+"""Nobody says a digit in less."""
 NOISES = 3
 """Noises in one turn after which a caller counts as silent."""
 
@@ -92,7 +96,7 @@ class Listener:
             no_input_ms=no_input_ms or hearing.no_input_ms,
             max_speech_ms=hearing.max_speech_ms,
             wait_ms=hearing.wait_ms,
-            pause_ms=hearing.speculate_ms,
+            pause_ms=hearing.speculate_ms if expectation.kind == "open" else min(CLOSED_MS, hearing.speculate_ms),
             verdict_ms=hearing.verdict_ms,
             language=expectation.language,
         )
@@ -139,7 +143,8 @@ class Listener:
                 self._judge_running(heard)
             case SpeechPaused(speech_ms=speech_ms):
                 heard.silent = True
-                self._spawn(self._speculate(heard, heard.pause, speech_ms))
+                if speech_ms >= self._least_speech_ms:
+                    self._spawn(self._speculate(heard, heard.pause, speech_ms))
             case SpeechResumed(silence_ms=silence_ms):
                 self._pauses.heard(silence_ms)
                 heard.pause += 1
@@ -157,6 +162,14 @@ class Listener:
             heard.peeked = True
             self._spawn(self._speculate(heard, heard.pause, 0))
         self._pronounce(heard, barge_in.while_speaking(heard.audio_ms, heard.asks, heard.guess, self._language))
+
+    @property
+    def _least_speech_ms(self) -> int:
+        """Speech that is too short to be all the digits is not worth decoding yet."""
+        expectation = self._expectation
+        if expectation is None or expectation.kind != "digits":
+            return 0
+        return expectation.min_digits * DIGIT_MS
 
     @property
     def _language(self) -> str:
