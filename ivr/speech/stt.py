@@ -118,10 +118,7 @@ class RecognizerPool:
         return tuple(self._recognizers)
 
     def open(self, call_id: str, expectation: Expectation, understand: Understand | None = None) -> Ear:
-        """An ear for one utterance, understood by `understand` instead of the pool's own if given.
-
-        Raises KeyError when no engine speaks the language.
-        """
+        """An ear for one utterance; `understand` in place of the pool's own. KeyError: no engine for the language."""
         return Ear(self, call_id, expectation, self._recognizers[expectation.language], understand or self._understand)
 
     def warm(self) -> None:
