@@ -32,12 +32,12 @@ MAX_GAIN = 0.7
 RESIDUAL_DB = -8.0
 # Share that a known path, only shifted, must explain of the last 40 or 80 ms after a jump of the delay.
 SHIFT_EXPLAINED = 0.7
-# Once a path explains the window, so much may remain of the newest frame and still be echo.
+# So much may remain of the newest frame then and still be echo.
 SHIFTED_DB = -5.0
 # On a line that is known to return us, something no louder than its echo gets so long to prove that it is not: a
 # jitter buffer that has just run dry repeats and shifts what it has, and fits no path for a moment.
 DOUBT_FRAMES = 5
-DOUBT_DB = 3.0
+DOUBT_DB = 1.0
 _PEAK = 0.3
 _EMPHASIS = 0.8
 _CANDIDATES = 3
@@ -86,9 +86,10 @@ class EchoGate:
         if level_db(remainder) <= max(gate_db, floor_db):
             self._doubt = max(0, self._doubt - 1)
             return remainder, floor_db
-        if self._find():
+        allowed_db = self._find()
+        if allowed_db is not None:
             remainder, floor_db = self._subtract(captured)
-            if level_db(remainder) <= level_db(captured) + SHIFTED_DB:
+            if level_db(remainder) <= level_db(captured) + allowed_db:
                 self._doubt = max(0, self._doubt - 1)
                 return remainder, level_db(remainder)
         if self._doubtful(captured):
@@ -127,14 +128,19 @@ class EchoGate:
         part = self._played[end - samples - _TAPS + 1 : end]
         return np.concatenate((part, np.zeros(surplus, np.float32))) if surplus else part
 
-    def _find(self) -> bool:
-        """Adopt the delay and path that explain what was just captured. False when none does: this is no echo."""
+    def _find(self) -> float | None:
+        """Adopt the delay and path that explain what was just captured; how much may then remain of it, in dB.
+
+        None when nothing explains it: this is no echo.
+        """
         if self._lag >= 0 and self._adopt(self._lag):
-            return True
+            return RESIDUAL_DB
         candidates = self._candidates()
         if any(self._adopt(lag) for lag in candidates):
-            return True
-        return self._lag >= 0 and any(self._shifted(lag) for lag in candidates)
+            return RESIDUAL_DB
+        if self._lag >= 0 and any(self._shifted(lag) for lag in candidates):
+            return SHIFTED_DB
+        return None
 
     def _shifted(self, lag: int) -> bool:
         """Keep the path, change its delay to `lag`, if that explains the newest audio."""

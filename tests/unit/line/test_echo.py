@@ -80,7 +80,7 @@ def test_without_the_gate_it_would_be(prompt):
 
 @pytest.mark.parametrize("gain_db", [-15, -25])
 @pytest.mark.parametrize("at_frame", [30, 100])
-@pytest.mark.parametrize(("softer_db", "within"), [(0, 8), (-10, 11)])
+@pytest.mark.parametrize(("softer_db", "within"), [(0, 8), (-6, 11)])
 def test_a_caller_over_the_prompt_and_its_echo_is_heard(prompt, caller, gain_db, at_frame, softer_db, within):
     line = returned(prompt, gain_db, 120)
     at = at_frame * 160
