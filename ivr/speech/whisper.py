@@ -35,7 +35,13 @@ _UNCLEAR_SCORE = -1.5
 # other meaning. Mandarin's are lower because its full stop is not counted in and the larger model spreads wider.
 _SURE = {"en": (-3.6, 4.5), "zh": (-5.6, 3.4)}
 _LIKELY = -3.6
-_LEAST_DIGIT, _LEAST_FURTHER_DIGIT = -7.0, -2.0
+
+# Digits: the least log-probability of the first and what each further one may add, how much more convinces without
+# reading freely, the handicap of free readings, and the weight of the restricted decode's own log-probability.
+_LEAST_DIGIT = {"en": (-7.4, -2.0), "zh": (-4.0, -2.8)}
+_CONVINCING = 2.0
+_FREELY = -4.0
+_STRICT_WEIGHT = {"en": 0.0, "zh": 1.0}
 _LEAST_DIGIT_MS = 120
 _SHORT_ANSWER_MS = 1_600
 
@@ -215,40 +221,70 @@ class WhisperRecognizer:
     # Digits -------------------------------------------------------------------------------------------------------
 
     def _read_digits(self, encoded: Encoded, expectation: Expectation, audio_ms: int) -> Hypothesis:
-        """Read with digit words only and freely; what fits the expected length is scored anew among all words."""
+        """Read with digit words only, then scored among all words; read freely too when that is not convincing."""
         most = 4 + 2 * min(expectation.max_digits, 2 + audio_ms // 200)
-        freely, speech = self._readings(encoded, audio_ms, _WEIGHED_READINGS)
         strictly, _ = self._model.read(encoded, self._language, most, _WEIGHED_READINGS, only=self._digit_tokens)
-        found: dict[str, None] = {}
-        for reading in (*strictly, *freely):
-            said, clean = lexicon.digits_of(reading.text, self._language)
-            if said and (clean or reading in strictly):
-                found.setdefault(_without_echo(said, expectation, audio_ms))
-        fitting = [d for d in found if expectation.min_digits <= len(d) <= expectation.max_digits] or list(found)
-        if expectation.max_digits == 1:
-            fitting = list("0123456789")
-        if not fitting:
+        found: dict[str, float] = {}
+        for reading in strictly:
+            said = _without_echo(lexicon.digits_of(reading.text, self._language)[0], expectation, audio_ms)
+            found[said] = max(found.get(said, -math.inf), reading.log_probability)
+        ranked = self._rank_digits(encoded, found, expectation)
+        if ranked and ranked[0][1] >= self._least(ranked[0][0]) + _CONVINCING and _fits(ranked[0][0], expectation):
+            return self._digit_answer(ranked)
+        freely, speech = self._readings(encoded, audio_ms, _READINGS)
+        clean = False
+        for reading in freely:
+            said, pure = lexicon.digits_of(reading.text, self._language)
+            said = _without_echo(said, expectation, audio_ms)
+            clean = clean or (pure and reading is freely[0])
+            if pure and said not in found:
+                found[said] = reading.log_probability + _FREELY
+        ranked = self._rank_digits(encoded, found, expectation)
+        if not ranked or (ranked[0][1] < self._least(ranked[0][0]) and not (clean and speech)):
             return Hypothesis("", rejected="none_of_these" if speech else "no_speech")
-        scored = sorted(self._score_digits(encoded, fitting), key=lambda x: -x[1])
-        best, likelihood = scored[0]
-        least = _LEAST_DIGIT + _LEAST_FURTHER_DIGIT * (len(best) - 1)
-        read, clean = lexicon.digits_of(freely[0].text, self._language)
-        if likelihood < least and not (speech and clean and read):
-            return Hypothesis("", rejected="none_of_these" if speech else "no_speech")
-        total = math.fsum(math.exp(s) for _, s in scored)
-        sound = _sigmoid(likelihood - least)
-        shares = [Alternative(d, round(math.exp(s) / total * sound, 3)) for d, s in scored[:_WEIGHED_READINGS]]
-        return Hypothesis(best, shares[0].confidence, tuple(shares[1:]), ended=1.0)
+        return self._digit_answer(ranked)
 
-    def _score_digits(self, encoded: Encoded, found: list[str]) -> list[tuple[str, float]]:
+    def _least(self, digits: str) -> float:
+        first, further = _LEAST_DIGIT.get(self._language, _LEAST_DIGIT["en"])
+        return first + further * (len(digits) - 1)
+
+    def _digit_answer(self, ranked: list[tuple[str, float]]) -> Hypothesis:
+        total = math.fsum(math.exp(s) for _, s in ranked)
+        sound = _sigmoid(ranked[0][1] - self._least(ranked[0][0]))
+        best, *others = (Alternative(d, round(math.exp(s) / total * sound, 3)) for d, s in ranked[:_WEIGHED_READINGS])
+        return Hypothesis(best.text, best.confidence, tuple(others), ended=1.0)
+
+    def _rank_digits(
+        self, encoded: Encoded, found: dict[str, float], expectation: Expectation
+    ) -> list[tuple[str, float]]:
+        """Candidates by log-probability among all words, those of the expected length if there are any.
+
+        Figures and words are different spellings of the same digits and add up.
+        """
+        candidates = [d for d in found if d and _fits(d, expectation)] or [d for d in found if d]
+        if expectation.max_digits == 1:
+            candidates = list("0123456789")
+        if not candidates:
+            return []
         separator = "" if self._language == "zh" else ", "
-        named = lexicon.DIGIT_NAMES[self._language]
-        forms = [f"{self._space}{separator.join(d)}{self._stop}" for d in found]
-        forms += [f"{self._space}{separator.join(named[int(c)] for c in d).capitalize()}{self._stop}" for d in found]
-        scores = [
-            math.fsum(s) for s in self._model.score(encoded, self._language, [self._model.tokens(f) for f in forms])
-        ]
-        return [(d, _log_add(scores[i], scores[i + len(found)])) for i, d in enumerate(found)]
+        names = lexicon.DIGIT_NAMES[self._language]
+        figures = [f"{self._space}{separator.join(d)}{self._stop}" for d in candidates]
+        words_ = [separator.join(names[int(c)] for c in d).capitalize() for d in candidates]
+        texts = [*figures, *(f"{self._space}{w}{self._stop}" for w in words_)]
+        scores = self._model.score(encoded, self._language, [self._model.tokens(t) for t in texts])
+        sums = [math.fsum(s) for s in scores]
+        weight = _STRICT_WEIGHT.get(self._language, 0.0)
+        return sorted(
+            (
+                (d, _log_add(sums[i], sums[i + len(candidates)]) + weight * found.get(d, _FREELY))
+                for i, d in enumerate(candidates)
+            ),
+            key=lambda x: -x[1],
+        )
+
+
+def _fits(digits: str, expectation: Expectation) -> bool:
+    return expectation.min_digits <= len(digits) <= expectation.max_digits
 
 
 def _without_echo(digits: str, expectation: Expectation, audio_ms: int) -> str:
