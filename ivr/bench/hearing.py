@@ -235,24 +235,28 @@ def noise_table(noises: dict[str, np.ndarray]) -> None:
 
 
 def delay_table(corpora: dict[str, Speech], noises: dict[str, np.ndarray]) -> None:
-    print(
-        "\nspeech starts: missed, and delay in ms from the first labelled frame to the event (p50 p95), clean and 20 dB"
-    )
+    print("\nspeech starts: missed, already running before (breath, noise); delay in ms from the first speech frame")
+    print("to the event (p50 p95)")
     for name, speech in corpora.items():
         for condition, audio in (("clean", speech.audio), ("babble 20", mixed(speech, noises["babble"], 20))):
-            frames, row = frames_16k(g711(audio)), []
-            for make in DEFAULTS.values():
-                told = [(i, e) for i, e in starts_and_ends(make(), frames) if isinstance(e, SpeechStarted)]
-                delays = []
-                for start, end in speech.spans:
-                    first = next((i for i, _ in told if start - 10 <= i < end), None)
-                    if first is not None:
-                        delays.append((first + 1 - start) * FRAME_MS)
-                missed = len(speech.spans) - len(delays)
-                spread = np.percentile(delays, (50, 95)) if delays else (np.nan, np.nan)
-                row.append(f"{missed:3d} of {len(speech.spans):3d} {spread[0]:5.0f} {spread[1]:5.0f}")
+            frames = frames_16k(g711(audio))
+            row = (_delays(speech, list(starts_and_ends(make(), frames))) for make in DEFAULTS.values())
             print(f"  {name:18} {condition:10}", " | ".join(row), flush=True)
     print("  columns:", *DEFAULTS)
+
+
+def _delays(speech: Speech, told: list[tuple[int, object]]) -> str:
+    starts = [i for i, e in told if isinstance(e, SpeechStarted)]
+    ends = [e.end_ms // FRAME_MS for _, e in told if isinstance(e, SpeechEnded)]
+    ends += [len(speech.voiced)] * (len(starts) - len(ends))
+    delays, early, missed = [], 0, 0
+    for begin, end in speech.spans:
+        over = [s for s, e in zip(starts, ends, strict=False) if s < end and e > begin]
+        missed += not over
+        early += bool(over) and over[0] < begin
+        delays += [(over[0] + 1 - begin) * FRAME_MS] if over and over[0] >= begin else []
+    spread = np.percentile(delays, (50, 95)) if delays else (np.nan, np.nan)
+    return f"{missed:2d} {early:2d} of {len(speech.spans):2d} {spread[0]:5.0f} {spread[1]:5.0f}"
 
 
 def cut_table(plain: dict[str, Speech], paused: dict[str, Speech]) -> None:
