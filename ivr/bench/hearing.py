@@ -96,8 +96,8 @@ def label(samples: np.ndarray) -> np.ndarray:
 def extent(voiced: np.ndarray) -> tuple[int, int]:
     """First and last speech frame of an utterance, lone frames (clicks, breath) left out."""
     dense = np.convolve(voiced, np.ones(4))
-    first = np.flatnonzero(dense[3:] >= 3)
-    last = np.flatnonzero(dense[: len(voiced)] >= 3)
+    first = np.flatnonzero((dense[3:] >= 3) & voiced)
+    last = np.flatnonzero((dense[: len(voiced)] >= 3) & voiced)
     return (int(first[0]), int(last[-1])) if len(first) and len(last) else (0, len(voiced) - 1)
 
 
