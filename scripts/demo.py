@@ -61,7 +61,7 @@ ENGLISH = (
     Says("Goodbye.", expect="intent"),
 )
 MANDARIN = (
-    Says("你们周末营业吗", expect="answer"),
+    Says("短信通知要钱吗", expect="answer"),
     Says("我的卡丢了", expect="intent"),
     Presses("2"),
 )
