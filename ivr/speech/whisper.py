@@ -42,13 +42,18 @@ _LEAST_DIGIT = {"en": (-7.4, -2.0), "zh": (-4.0, -2.8)}
 _CONVINCING = 2.0
 _FREELY = -4.0
 _STRICT_WEIGHT = {"en": 0.0, "zh": 1.0}
+_SPELT_OTHERWISE = frozenset({"oh", "double", "triple"})
 _LEAST_DIGIT_MS = 120
 _SHORT_ANSWER_MS = 1_600
 
-# Full stops, then a comma; and the weights of logit(stop), score, log(comma), and 1. 0.5 is where about 85 % of
-# finished sentences are told from about as many broken-off ones.
-_MARKS = {"en": (".", "?", ","), "zh": ("。", "?", ",")}
-_ENDED = {"en": (0.588, 2.828, -0.378, -2.04), "zh": (0.496, 1.935, -0.621, -0.64)}
+# What may come next, two full stops and then what stands for going on; and the weights of logit(full stops), score,
+# log(going on), the number of words up to a dozen, and 1. 0.5 is where four in five finished sentences are told from
+# as many of those broken off at a word boundary.
+_MARKS = {"en": (".", "?", "..."), "zh": ("。", "?", ",")}
+_ENDED = {"en": (0.533, 0.0, -0.329, 0.309, -3.81), "zh": (0.496, 1.935, -0.621, 0.0, -0.64)}
+_MOST_COUNTED_WORDS = 12
+
+# Digits: the least log-probability of the first and what each further one may add, how much more convinces without
 
 
 @dataclass(frozen=True)
@@ -149,9 +154,9 @@ class WhisperRecognizer:
         )
 
     def _ended(self, encoded: Encoded, reading: Reading) -> float:
-        """How much the sentence sounds finished: the model's own probabilities that a full stop or a comma come next.
+        """How much the sentence sounds finished: the model's own probabilities of what comes next.
 
-        A logistic regression over those and the score as a whole, fitted on sentences broken off at word boundaries.
+        A logistic regression over those, fitted on sentences broken off at word boundaries.
         """
         text = reading.text.rstrip(lexicon.PUNCTUATION)
         if not text:
@@ -159,11 +164,17 @@ class WhisperRecognizer:
         tokens = self._model.tokens(self._space + text)
         marks = [self._model.tokens(mark)[0] for mark in _MARKS.get(self._language, _MARKS["en"])]
         scores = self._model.score(encoded, self._language, [[*tokens, mark] for mark in marks])
-        *stops, comma = (math.exp(s[-1]) for s in scores)
+        *stops, goes_on = (math.exp(s[-1]) for s in scores)
         stop = min(0.999, max(0.001, math.fsum(stops)))
-        by_stop, by_score, by_comma, bias = _ENDED.get(self._language, _ENDED["en"])
-        known = by_stop * math.log(stop / (1 - stop)) + by_score * reading.score + by_comma * math.log(comma + 0.001)
-        return round(_sigmoid(known + bias), 3)
+        features = (
+            math.log(stop / (1 - stop)),
+            reading.score,
+            math.log(goes_on + 0.001),
+            min(len(text.split()), _MOST_COUNTED_WORDS),
+            1.0,
+        )
+        weights = _ENDED.get(self._language, _ENDED["en"])
+        return round(_sigmoid(math.fsum(w * f for w, f in zip(weights, features, strict=True))), 3)
 
     # Expected words -----------------------------------------------------------------------------------------------
 
@@ -225,10 +236,13 @@ class WhisperRecognizer:
         most = 4 + 2 * min(expectation.max_digits, 2 + audio_ms // 200)
         strictly, _ = self._model.read(encoded, self._language, most, _WEIGHED_READINGS, only=self._digit_tokens)
         found: dict[str, float] = {}
+        otherwise: dict[str, str] = {}
         for reading in strictly:
             said = _without_echo(lexicon.digits_of(reading.text, self._language)[0], expectation, audio_ms)
             found[said] = max(found.get(said, -math.inf), reading.log_probability)
-        ranked = self._rank_digits(encoded, found, expectation)
+            if len(said) > 1 and _SPELT_OTHERWISE & set(lexicon.words_of(reading.text)):
+                otherwise.setdefault(said, reading.text.rstrip(lexicon.PUNCTUATION))
+        ranked = self._rank_digits(encoded, found, otherwise, expectation)
         if ranked and ranked[0][1] >= self._least(ranked[0][0]) + _CONVINCING and _fits(ranked[0][0], expectation):
             return self._digit_answer(ranked)
         freely, speech = self._readings(encoded, audio_ms, _READINGS)
@@ -239,7 +253,7 @@ class WhisperRecognizer:
             clean = clean or (pure and reading is freely[0])
             if pure and said not in found:
                 found[said] = reading.log_probability + _FREELY
-        ranked = self._rank_digits(encoded, found, expectation)
+        ranked = self._rank_digits(encoded, found, otherwise, expectation)
         if not ranked or (ranked[0][1] < self._least(ranked[0][0]) and not (clean and speech)):
             return Hypothesis("", rejected="none_of_these" if speech else "no_speech")
         return self._digit_answer(ranked)
@@ -255,32 +269,32 @@ class WhisperRecognizer:
         return Hypothesis(best.text, best.confidence, tuple(others), ended=1.0)
 
     def _rank_digits(
-        self, encoded: Encoded, found: dict[str, float], expectation: Expectation
+        self, encoded: Encoded, found: dict[str, float], otherwise: dict[str, str], expectation: Expectation
     ) -> list[tuple[str, float]]:
         """Candidates by log-probability among all words, those of the expected length if there are any.
 
-        Figures and words are different spellings of the same digits and add up.
+        Figures and words are different spellings of the same digits and add up, as do the readings in `otherwise`.
         """
         candidates = [d for d in found if d and _fits(d, expectation)] or [d for d in found if d]
         if expectation.max_digits == 1:
             candidates = list("0123456789")
-        if not candidates:
+        spellings = [(d, text) for d in candidates for text in self._spellings(d)]
+        spellings += [(d, f"{self._space}{otherwise[d]}{self._stop}") for d in candidates if d in otherwise]
+        if not spellings:
             return []
+        scores = self._model.score(encoded, self._language, [self._model.tokens(text) for _, text in spellings])
+        total: dict[str, float] = {}
+        for (digits, _), score in zip(spellings, scores, strict=True):
+            total[digits] = _log_add(total.get(digits, -1e9), math.fsum(score))
+        weight = _STRICT_WEIGHT.get(self._language, 0.0)
+        ranked = ((d, score + weight * found.get(d, _FREELY)) for d, score in total.items())
+        return sorted(ranked, key=lambda x: -x[1])
+
+    def _spellings(self, digits: str) -> tuple[str, str]:
         separator = "" if self._language == "zh" else ", "
         names = lexicon.DIGIT_NAMES[self._language]
-        figures = [f"{self._space}{separator.join(d)}{self._stop}" for d in candidates]
-        words_ = [separator.join(names[int(c)] for c in d).capitalize() for d in candidates]
-        texts = [*figures, *(f"{self._space}{w}{self._stop}" for w in words_)]
-        scores = self._model.score(encoded, self._language, [self._model.tokens(t) for t in texts])
-        sums = [math.fsum(s) for s in scores]
-        weight = _STRICT_WEIGHT.get(self._language, 0.0)
-        return sorted(
-            (
-                (d, _log_add(sums[i], sums[i + len(candidates)]) + weight * found.get(d, _FREELY))
-                for i, d in enumerate(candidates)
-            ),
-            key=lambda x: -x[1],
-        )
+        words_ = separator.join(names[int(d)] for d in digits).capitalize()
+        return f"{self._space}{separator.join(digits)}{self._stop}", f"{self._space}{words_}{self._stop}"
 
 
 def _fits(digits: str, expectation: Expectation) -> bool:
