@@ -34,6 +34,10 @@ BATCH_FRAMES = 3
 REARM_FRAMES = 5
 
 
+def _nothing_to_interrupt() -> tuple[bool, bool]:
+    return False, True
+
+
 class Endpointer:
     """`interrupt` is called at the beginning of speech and answers (paused a prompt, the prompt asks)."""
 
@@ -89,6 +93,11 @@ class Endpointer:
         """End a running utterance as `stopped` and stay in the turn (the caller was put on hold, say)."""
         if self._running:
             self._end("stopped")
+
+    def close(self) -> None:
+        """The leg is over: `stop`, and let go of the callback, which would keep its owner alive."""
+        self.stop()
+        self._interrupt = _nothing_to_interrupt
 
     def key(self) -> None:
         """A key was pressed: the wait for input begins anew."""

@@ -269,7 +269,7 @@ class LegMedia:
             with self._lock:
                 self._playout.stop("hangup" if reason == "hangup" else "stopped")
             self._run_inbox()
-            self._endpointer.stop()
+            self._endpointer.close()
             self._send_events()
             if self._recorder is not None:
                 self._recorder.close()

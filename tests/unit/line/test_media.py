@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import subprocess
 import wave
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -269,6 +271,20 @@ def test_closing_says_what_is_left_to_say_and_nothing_more(call, voice):
     call.media.close("hangup")
     call.run(voice[:10])
     assert len(call.events) == said
+
+
+def test_a_closed_leg_is_freed_at_once_without_the_collector(call):
+    call.listen()
+    call.play(call.prompt(5))
+    call.run(3)
+    gone = weakref.ref(call.media)
+    gc.disable()
+    try:
+        call.media.close("hangup")
+        call.media = None
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_missing_prompt_is_a_failure_and_the_rest_plays(call):
