@@ -86,7 +86,7 @@ async def say_all(srv: Server, caller: Caller, number: str, said: list[corpus.Ut
 def normal(text: str) -> list[str]:
     """Words without case, punctuation or figures: `press 1` counts as `press one`."""
     out = []
-    for word in corpus.words(text):
+    for word in corpus.words(text.replace("#", " pound ")):
         out += corpus.words(num2words(int(word))) if word.isdigit() and len(word) < 6 else [word.strip("'")]
     return [w for w in out if w]
 

@@ -88,7 +88,7 @@ def prompts(count: int, seed: int, min_words: int = 4) -> list[Utterance]:
     pairs = [line.partition(":")[::2] for line in lines if ":" in line and not line.startswith(";")]
     usable = [
         (name.strip(), text.strip()) for name, text in pairs
-        if "[" not in text and len(text.split()) >= min_words and (SOUNDS / f"{name.strip()}.wav").is_file()
+        if not set("[(") & set(text) and len(text.split()) >= min_words and (SOUNDS / f"{name.strip()}.wav").is_file()
     ]  # fmt: skip
     chosen = seeded(seed).sample(sorted(usable), min(count, len(usable)))
     return [Utterance(name, text, "en", trimmed(read_wav(SOUNDS / f"{name}.wav"))) for name, text in chosen]

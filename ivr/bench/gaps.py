@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ivr.bench import corpus, plans
+from ivr.bench import begins, corpus, plans
 from ivr.bench.harness import Server
 from ivr.bench.report import Report, data_folder, percentile, run, spread
 from ivr.bench.turns import Judged, judge
@@ -39,6 +39,7 @@ class Run:
     greeting_s: list[float] = field(default_factory=list)
     cpu: float = 0.0
     late_max_ms: float = 0.0
+    beginnings: list[begins.Beginning] = field(default_factory=list)
 
     @property
     def gaps(self) -> list[float]:
@@ -85,7 +86,13 @@ async def loop_call(srv: Server, caller: Caller, number: str, said: list[corpus.
         await call.turn(utterance.pcm, utterance.name)
     await call.quiet(0.5, 3)
     await call.hangup()
-    run_.judged += judge(call, await srv.record(call))
+    judged = judge(call, await srv.record(call))
+    run_.judged += judged
+    for one in judged:
+        if one.turn.answered_s is not None and (one.server or {}).get("answer") and not one.cut_off:
+            start = call.invited_at + one.turn.answered_s
+            pcm = call.heard(start, start + begins.SECONDS)
+            run_.beginnings.append(begins.Beginning(one.server["language"], one.server["answer"], pcm))
     report = call.report()
     run_.answer_s.append(report["answer_s"])
     run_.greeting_s.append(report["greeting_s"] or float("nan"))
@@ -145,9 +152,11 @@ async def measure(report: Report, options: argparse.Namespace) -> None:
                 continue
             done = await single(srv, caller, number, said_of(number, data, report.seed, turns))
             _report_single(report, number, done)
+            everything.beginnings += done.beginnings
             everything.answer_s += done.answer_s
             everything.greeting_s += done.greeting_s
         _report_answering(report, everything)
+        await _report_beginnings(report, everything.beginnings)
         if not options.quick and not options.only:
             await _unknown_questions(report, srv, caller, data)
     for callers, limit in ((2, 1.5),) if options.quick else ((4, 1.5), (8, 2.5)):
@@ -167,6 +176,20 @@ def _report_answering(report: Report, done: Run) -> None:
     answer, greeting = percentile(done.answer_s, 95), percentile(done.greeting_s, 95)
     report.row("INVITE to 200 OK", "p95 <= 0.050 s", f"p95 {answer:.3f} s (n {len(done.answer_s)})", answer <= 0.05)
     report.row("answer to first greeting audio", "p95 <= 0.150 s", f"p95 {greeting:.3f} s", greeting <= 0.15)
+
+
+async def _report_beginnings(report: Report, beginnings: list[begins.Beginning]) -> None:
+    """No tone, breath or filler before the answer: recognised back, it begins with the answer's own words."""
+    if not beginnings:
+        return
+    found = await asyncio.to_thread(begins.recognised, beginnings)
+    for language, name in (("en", "English"), ("zh", "Mandarin")):
+        own = [(b, heard) for b, heard in found if b.language == language]
+        right = sum(begins.fits(b.text, heard, language) for b, heard in own)
+        if own:
+            report.row(f"answers that begin with the answer, {name}", "all" if language == "en" else "",
+                       f"{right} of {len(own)}", right == len(own) if language == "en" else None)  # fmt: skip
+    report.details["beginnings"] = [{"text": b.text, "heard": heard} for b, heard in found]
 
 
 async def _unknown_questions(report: Report, srv: Server, caller: Caller, data: Path | None) -> None:
