@@ -1,7 +1,8 @@
 """Which recogniser each configured language gets, loaded once.
 
-`auto` takes Vosk where the language's model is on disk, else Whisper; whatever else is on disk stands behind it, so
-that an engine which fails has a successor. Runs at start-up in the caller's thread; knows nothing of calls.
+`auto` takes Vosk where the language's model is on disk, else Whisper. Behind it stands whatever else serves the
+language and is on disk or loaded for another one, so that an engine which fails has a successor. Runs at start-up in
+the caller's thread; knows nothing of calls.
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ def build(config: Config) -> dict[str, tuple[Recognizer, ...]]:
             VoskRecognizer(models / name, language) if engine == "vosk" else whisper(name, language)
             for engine, name in choose(config, language)
         )
+    for language in config.languages:
+        spare = [n for n in WHISPER_MODELS.get(language, ()) if n in loaded]
+        known = {engine.name for engine in found[language]}
+        found[language] += tuple(whisper(name, language) for name in spare if name not in known)
     return found
 
 

@@ -17,12 +17,12 @@ from ivr.speech import lexicon, pcm
 from ivr.speech.whisper_model import Encoded, Reading, WhisperModel, words
 from ivr.turn import Alternative, Expectation, Hypothesis
 
-_CONTEXT_S = 6.0
-_SILENCE_S = 4.0
+CONTEXT_S = 6.0
+SILENCE_S = 4.0
 _LEAST_AUDIO_MS = 60
 _QUIET_DBFS = -60.0
 _TOKENS_PER_S = {"en": 7.0, "zh": 10.0}
-_READINGS = 3
+READINGS = 3
 _WEIGHED_READINGS = 5
 _MOST_WEIGHED = 48
 
@@ -120,7 +120,7 @@ class WhisperRecognizer:
         if audio_ms < _LEAST_AUDIO_MS or pcm.rms_dbfs(audio) < _QUIET_DBFS:
             found = Hypothesis("", rejected="no_speech")
         else:
-            encoded = self._model.encode(pcm.to_wave(audio), _CONTEXT_S, _SILENCE_S)
+            encoded = self._model.encode(pcm.to_wave(audio), CONTEXT_S, SILENCE_S)
             if expectation.kind == "yes_no":
                 found = self._read_yes_no(encoded, audio_ms)
             elif expectation.kind == "digits":
@@ -143,7 +143,7 @@ class WhisperRecognizer:
         return readings, bool(best.text) and not silent and best.score > _WORTHLESS_SCORE
 
     def _read_freely(self, encoded: Encoded, audio_ms: int) -> Hypothesis:
-        readings, speech = self._readings(encoded, audio_ms, _READINGS)
+        readings, speech = self._readings(encoded, audio_ms, READINGS)
         if not speech:
             return Hypothesis("", rejected="no_speech")
         return Hypothesis(
@@ -245,7 +245,7 @@ class WhisperRecognizer:
         ranked = self._rank_digits(encoded, found, otherwise, expectation)
         if ranked and ranked[0][1] >= self._least(ranked[0][0]) + _CONVINCING and _fits(ranked[0][0], expectation):
             return self._digit_answer(ranked)
-        freely, speech = self._readings(encoded, audio_ms, _READINGS)
+        freely, speech = self._readings(encoded, audio_ms, READINGS)
         clean = False
         for reading in freely:
             said, pure = lexicon.digits_of(reading.text, self._language)
