@@ -23,7 +23,7 @@ from ivr import config_doc
 from ivr.config import Config, load, secret
 from ivr.dialog.plan import Plans, Transfer, load_all
 from ivr.errors import InvalidInput, IvrError, Problem, Unavailable
-from ivr.speech import engines, models, prompts
+from ivr.speech import engines, models, prompts, spoken
 from ivr.speech.tts import piper_model
 from ivr.store import database
 from ivr.telephony.dialing import DialPolicy, Refused, parse_agent
@@ -55,6 +55,7 @@ class Check:
                 return
         self.plans = load_all(config.path(config.paths.dialplans))
         self.problems += self.plans.problems
+        self.problems += _values(self.plans)
         self.problems += prompts.check(config)
         if self.config is None:
             return
@@ -156,6 +157,16 @@ class Check:
                     yield self._fault(place, f"port {port} of {host} is in use", "stop what uses it, or choose another")
             except Unavailable as error:
                 yield self._fault((place[0], "host"), str(error), "an address of this machine")
+
+
+def _values(plans: Plans) -> Iterator[Problem]:
+    """Typed values in the plans' prompts that are not of their kind and would be said as free text."""
+    for plan in plans.by_name.values():
+        lines = Path(plan.file).read_text("utf-8").splitlines() if plan.file else []
+        for fault in dict.fromkeys(fault for _, text in plan.prompts() for fault in spoken.faults(text)):
+            value, _, message = fault.partition("}: ")
+            line = next((number for number, line in enumerate(lines, 1) if f"{value}}}" in line), 0)
+            yield Problem(plan.file, message, line, field=f"{value}}}", mend="docs/speaking.md lists the kinds")
 
 
 def _transfers_to_nowhere(config: Config, plans: Plans) -> Iterator[str]:

@@ -209,3 +209,17 @@ def test_a_broken_recording_is_told(house):
     status, said = run()
     assert status == 1
     assert any(told.startswith("audio_prompts/en/") for told in said)
+
+
+def test_a_value_that_is_not_of_its_kind_is_named_at_its_line(house):
+    path = house / "dialplans" / "main.yaml"
+    text = path.read_text("utf-8")
+    line = next(n for n, row in enumerate(text.splitlines(), 1) if row.strip().startswith("en: "))
+    rows = text.splitlines()
+    rows[line - 1] = rows[line - 1].split("en: ")[0] + 'en: "You owe {money:lots}."'
+    path.write_text("\n".join(rows) + "\n", "utf-8")
+    status, said = run()
+    assert status != 0
+    (told,) = [row for row in said if "{money:lots}" in row]
+    assert f"main.yaml:{line}" in told
+    assert "1234.50 CNY" in told
