@@ -29,6 +29,8 @@ def _mel_filters(bands: int = 80) -> np.ndarray:
     return (triangles * (2.0 / (hz[2:] - hz[:-2]))[:, None]).astype(np.float32)
 
 
+# A larger product would wake the threads of the linear algebra library, which then spin for longer than it takes.
+_ROWS = 16
 _FILTERS = np.ascontiguousarray(_mel_filters().T)
 
 
@@ -38,6 +40,7 @@ def log_mel(wave: np.ndarray) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::HOP][: len(wave) // HOP]
     spectrum = np.fft.rfft(frames * _HANN, axis=-1)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
-    mel = np.log10(np.maximum(power @ _FILTERS, 1e-10))
+    bands = np.concatenate([power[i : i + _ROWS] @ _FILTERS for i in range(0, len(power), _ROWS)])
+    mel = np.log10(np.maximum(bands, 1e-10))
     mel = (np.maximum(mel, mel.max() - 8.0) + 4.0) / 4.0
     return np.ascontiguousarray(mel.T[None].astype(np.float32))

@@ -13,6 +13,8 @@ import math
 import time
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ivr.speech import lexicon, pcm
 from ivr.speech.whisper_model import Encoded, Reading, WhisperModel, words
 from ivr.turn import Alternative, Expectation, Hypothesis
@@ -38,12 +40,17 @@ _LIKELY = -3.6
 
 # Digits: the least log-probability of the first and what each further one may add, how much more convinces without
 # reading freely, the handicap of free readings, and the weight of the restricted decode's own log-probability.
-_LEAST_DIGIT = {"en": (-7.4, -2.0), "zh": (-4.0, -2.8)}
+_LEAST_DIGIT = {"en": (-6.0, -2.2), "zh": (-4.0, -2.8)}
 _CONVINCING = 2.0
+# A digit alone may lie that far under the least when the audio adds so much to its log-probability.
+_DOUBT, _LEAST_GAIN, _CLEAR_GAIN = 3.5, 4.2, 7.0
+_SHIFT_MS = 200
+_NEVER = -1e9
 _FREELY = -4.0
-_STRICT_WEIGHT = {"en": 0.0, "zh": 1.0}
+_STRICT_WEIGHT = {"en": 0.0, "zh": 0.5}
 _SPELT_OTHERWISE = frozenset({"oh", "double", "triple"})
 _LEAST_DIGIT_MS = 120
+_HISS_LEVELS = (0.03, 0.003)
 _SHORT_ANSWER_MS = 1_600
 
 # What may come next, two full stops and then what stands for going on; and the weights of logit(full stops), score,
@@ -88,6 +95,51 @@ class _Weighed:
         return round(math.exp(known[meaning]) / total * any_of_them, 3) if total > 0 else 0.0
 
 
+@dataclass(frozen=True)
+class _Digits:
+    """A candidate, its log-probability on the audio, and the sum of its digits' log-probabilities without any."""
+
+    digits: str
+    likelihood: float
+    prior: float
+
+    @property
+    def gain(self) -> float:
+        return self.likelihood - self.prior
+
+
+class _Found:
+    """Digit strings that decodes came up with, cut to what was expected and to what the time allows."""
+
+    def __init__(self, language: str, expectation: Expectation, audio_ms: int) -> None:
+        self.expectation = expectation
+        self.strict: dict[str, float] = {}
+        self.otherwise: dict[str, str] = {}
+        self._language = language
+        self._most = min(expectation.max_digits, max(1, audio_ms // _LEAST_DIGIT_MS))
+        self.most_tokens = 4 + 2 * min(expectation.max_digits, 2 + audio_ms // 200)
+
+    def fits(self, digits: str) -> bool:
+        return self.expectation.min_digits <= len(digits) <= self.expectation.max_digits
+
+    def add(self, text: str, log_probability: float, only_clean: bool = False) -> bool:
+        """Take a reading; returns whether nothing but digits was said. The decoder repeats what is beyond the most."""
+        said, clean = lexicon.digits_of(text, self._language)
+        if not said or (only_clean and not clean):
+            return False
+        said = said[: self._most]
+        self.strict[said] = max(self.strict.get(said, _NEVER), log_probability)
+        if len(said) > 1 and _SPELT_OTHERWISE & set(lexicon.words_of(text)):
+            self.otherwise.setdefault(said, text.rstrip(lexicon.PUNCTUATION))
+        return clean
+
+    def candidates(self) -> list[str]:
+        """Those of the expected length if there are any; all ten when one digit is expected."""
+        if self.expectation.max_digits == 1:
+            return list("0123456789")
+        return [d for d in self.strict if self.fits(d)] or list(self.strict)
+
+
 class WhisperRecognizer:
     """One language on a loaded model, which several recognisers may share."""
 
@@ -107,6 +159,9 @@ class WhisperRecognizer:
             phrase: kind for kind, phrases in lexicon.WEIGHED_YES_NO[language].items() for phrase in phrases
         }
 
+        self._first = {phrase: self._yes_no[phrase] for phrase in lexicon.WEIGHED_FIRST.get(language, ())}
+        self._digit_priors = {named: self._measured_priors(named) for named in (True, False)}
+
     def stream(self, expectation: Expectation) -> _WhisperStream:
         return _WhisperStream(self, expectation)
 
@@ -120,11 +175,12 @@ class WhisperRecognizer:
         if audio_ms < _LEAST_AUDIO_MS or pcm.rms_dbfs(audio) < _QUIET_DBFS:
             found = Hypothesis("", rejected="no_speech")
         else:
-            encoded = self._model.encode(pcm.to_wave(audio), CONTEXT_S, SILENCE_S)
+            wave = pcm.to_wave(audio)
+            encoded = self._model.encode(wave, CONTEXT_S, SILENCE_S)
             if expectation.kind == "yes_no":
                 found = self._read_yes_no(encoded, audio_ms)
             elif expectation.kind == "digits":
-                found = self._read_digits(encoded, expectation, audio_ms)
+                found = self._read_digits(encoded, wave, expectation)
             elif expectation.kind == "choice" and expectation.phrases:
                 found = self._read_choice(encoded, expectation, audio_ms)
             else:
@@ -194,9 +250,11 @@ class WhisperRecognizer:
 
         What was read freely may turn a weighed yes into something else, never a weighed no into a yes.
         """
-        weighed = self._weigh(encoded, self._yes_no)
-        if weighed.sure and audio_ms <= _SHORT_ANSWER_MS and weighed.likelihood >= _LIKELY:
-            return self._answer(weighed.best, weighed)
+        short = audio_ms <= _SHORT_ANSWER_MS
+        for phrases in (self._first, self._yes_no) if self._first and short else (self._first or self._yes_no,):
+            weighed = self._weigh(encoded, phrases)
+            if weighed.sure and short and weighed.likelihood >= _LIKELY:
+                return self._answer(weighed.best, weighed)
         readings, speech = self._readings(encoded, audio_ms, _WEIGHED_READINGS)
         if not speech and (not weighed.sure or (weighed.likelihood < _LIKELY and audio_ms > _SHORT_ANSWER_MS)):
             return Hypothesis("", rejected="no_speech")
@@ -231,79 +289,105 @@ class WhisperRecognizer:
 
     # Digits -------------------------------------------------------------------------------------------------------
 
-    def _read_digits(self, encoded: Encoded, expectation: Expectation, audio_ms: int) -> Hypothesis:
-        """Read with digit words only, then scored among all words; read freely too when that is not convincing."""
-        most = 4 + 2 * min(expectation.max_digits, 2 + audio_ms // 200)
-        strictly, _ = self._model.read(encoded, self._language, most, _WEIGHED_READINGS, only=self._digit_tokens)
-        found: dict[str, float] = {}
-        otherwise: dict[str, str] = {}
-        for reading in strictly:
-            said = _without_echo(lexicon.digits_of(reading.text, self._language)[0], expectation, audio_ms)
-            found[said] = max(found.get(said, -math.inf), reading.log_probability)
-            if len(said) > 1 and _SPELT_OTHERWISE & set(lexicon.words_of(reading.text)):
-                otherwise.setdefault(said, reading.text.rstrip(lexicon.PUNCTUATION))
-        ranked = self._rank_digits(encoded, found, otherwise, expectation)
-        if ranked and ranked[0][1] >= self._least(ranked[0][0]) + _CONVINCING and _fits(ranked[0][0], expectation):
+    def _read_digits(self, encoded: Encoded, wave: np.ndarray, expectation: Expectation) -> Hypothesis:
+        """Read with digit words only, then weighed among all words; in doubt once more with the audio shifted.
+
+        Short-context decodes depend on where the audio lies; what both looks agree on is what was said.
+        """
+        audio_ms = wave.size * 1_000 // pcm.RATE_HZ
+        looks = [encoded]
+        found = _Found(self._language, expectation, audio_ms)
+        self._look(encoded, found)
+        ranked = self._rank_digits(looks, found)
+        if ranked and self._sound(ranked[0]) >= _CONVINCING and found.fits(ranked[0].digits):
             return self._digit_answer(ranked)
-        freely, speech = self._readings(encoded, audio_ms, READINGS)
-        clean = False
-        for reading in freely:
-            said, pure = lexicon.digits_of(reading.text, self._language)
-            said = _without_echo(said, expectation, audio_ms)
-            clean = clean or (pure and reading is freely[0])
-            if pure and said not in found:
-                found[said] = reading.log_probability + _FREELY
-        ranked = self._rank_digits(encoded, found, otherwise, expectation)
-        if not ranked or (ranked[0][1] < self._least(ranked[0][0]) and not (clean and speech)):
+        shifted = np.concatenate([np.zeros(_SHIFT_MS * pcm.RATE_HZ // 1_000, np.float32), wave])
+        looks.append(self._model.encode(shifted, CONTEXT_S + 2, SILENCE_S + 2))
+        self._look(looks[-1], found)
+        readings, speech = self._readings(encoded, audio_ms, READINGS)
+        clean, *_ = [found.add(r.text, r.log_probability + _FREELY, only_clean=True) for r in readings]
+        ranked = self._rank_digits(looks, found)
+        if not ranked or not self._acceptable(ranked[0], speech, clean):
             return Hypothesis("", rejected="none_of_these" if speech else "no_speech")
         return self._digit_answer(ranked)
 
-    def _least(self, digits: str) -> float:
-        first, further = _LEAST_DIGIT.get(self._language, _LEAST_DIGIT["en"])
-        return first + further * (len(digits) - 1)
+    def _look(self, encoded: Encoded, found: _Found) -> None:
+        strictly, _ = self._model.read(
+            encoded, self._language, found.most_tokens, _WEIGHED_READINGS, only=self._digit_tokens
+        )
+        for reading in strictly:
+            found.add(reading.text, reading.log_probability)
 
-    def _digit_answer(self, ranked: list[tuple[str, float]]) -> Hypothesis:
-        total = math.fsum(math.exp(s) for _, s in ranked)
-        sound = _sigmoid(ranked[0][1] - self._least(ranked[0][0]))
-        best, *others = (Alternative(d, round(math.exp(s) / total * sound, 3)) for d, s in ranked[:_WEIGHED_READINGS])
+    def _acceptable(self, best: _Digits, speech: bool, clean: bool) -> bool:
+        sound = self._sound(best)
+        alone = len(best.digits) == 1 and sound >= -_DOUBT
+        audible = alone and best.gain >= _LEAST_GAIN
+        return sound >= 0 or (speech and (clean or audible)) or (alone and best.gain >= _CLEAR_GAIN)
+
+    def _sound(self, candidate: _Digits) -> float:
+        """How far the candidate's log-probability lies above the least that counts."""
+        first, further = _LEAST_DIGIT.get(self._language, _LEAST_DIGIT["en"])
+        return candidate.likelihood - (first + further * (len(candidate.digits) - 1))
+
+    def _digit_answer(self, ranked: list[_Digits]) -> Hypothesis:
+        total = math.fsum(math.exp(c.gain - ranked[0].gain) for c in ranked)
+        sound = _sigmoid(self._sound(ranked[0]))
+        best, *others = (
+            Alternative(c.digits, round(math.exp(c.gain - ranked[0].gain) / total * sound, 3))
+            for c in ranked[:_WEIGHED_READINGS]
+        )
         return Hypothesis(best.text, best.confidence, tuple(others), ended=1.0)
 
-    def _rank_digits(
-        self, encoded: Encoded, found: dict[str, float], otherwise: dict[str, str], expectation: Expectation
-    ) -> list[tuple[str, float]]:
-        """Candidates by log-probability among all words, those of the expected length if there are any.
+    def _rank_digits(self, looks: list[Encoded], found: _Found) -> list[_Digits]:
+        """Candidates by what the audio adds to their log-probability, those of the expected length if there are any.
 
-        Figures and words are different spellings of the same digits and add up, as do the readings in `otherwise`.
+        Figures and words are different spellings of the same digits and add up, as does "double" or "oh". A digit
+        alone and Mandarin ones are spelt as words only: "0" would stand for "oh" among others.
         """
-        candidates = [d for d in found if d and _fits(d, expectation)] or [d for d in found if d]
-        if expectation.max_digits == 1:
-            candidates = list("0123456789")
-        spellings = [(d, text) for d in candidates for text in self._spellings(d)]
-        spellings += [(d, f"{self._space}{otherwise[d]}{self._stop}") for d in candidates if d in otherwise]
+        candidates = found.candidates()
+        named = found.expectation.max_digits == 1 or self._language == "zh"
+        spellings = [(d, text) for d in candidates for text in self._spellings(d, named)]
+        spellings += [(d, self._space + found.otherwise[d] + self._stop) for d in candidates if d in found.otherwise]
         if not spellings:
             return []
-        scores = self._model.score(encoded, self._language, [self._model.tokens(text) for _, text in spellings])
-        total: dict[str, float] = {}
-        for (digits, _), score in zip(spellings, scores, strict=True):
-            total[digits] = _log_add(total.get(digits, -1e9), math.fsum(score))
+        texts = [self._model.tokens(text) for _, text in spellings]
+        total = dict.fromkeys(candidates, 0.0)
+        for look in looks:
+            heard: dict[str, float] = {}
+            for (digits, _), score in zip(spellings, self._model.score(look, self._language, texts), strict=True):
+                heard[digits] = _log_add(heard.get(digits, _NEVER), math.fsum(score))
+            for digits, score in heard.items():
+                total[digits] += score / len(looks)
         weight = _STRICT_WEIGHT.get(self._language, 0.0)
-        ranked = ((d, score + weight * found.get(d, _FREELY)) for d, score in total.items())
-        return sorted(ranked, key=lambda x: -x[1])
+        priors = self._digit_priors[named]
+        ranked = (
+            _Digits(d, s + weight * found.strict.get(d, _FREELY), math.fsum(priors[c] for c in d))
+            for d, s in total.items()
+        )
+        return sorted(ranked, key=lambda x: -x.gain)
 
-    def _spellings(self, digits: str) -> tuple[str, str]:
+    def _measured_priors(self, named: bool) -> dict[str, float]:
+        """Each digit's log-probability when nothing but a hiss is heard: what the model is inclined to write anyway."""
+        noise = np.random.default_rng(1).standard_normal(pcm.RATE_HZ).astype(np.float32)
+        spellings = [(d, text) for d in "0123456789" for text in self._spellings(d, named)]
+        sums = dict.fromkeys("0123456789", 0.0)
+        for level in _HISS_LEVELS:
+            encoded = self._model.encode(noise * level, CONTEXT_S, SILENCE_S)
+            scores = self._model.score(encoded, self._language, [self._model.tokens(text) for _, text in spellings])
+            heard: dict[str, float] = {}
+            for (digit, _), score in zip(spellings, scores, strict=True):
+                heard[digit] = _log_add(heard.get(digit, _NEVER), math.fsum(score))
+            for digit, score in heard.items():
+                sums[digit] += score / len(_HISS_LEVELS)
+        return sums
+
+    def _spellings(self, digits: str, named: bool) -> tuple[str, ...]:
+        """The digits as the model would write them: in words, and unless only `named`, in figures."""
         separator = "" if self._language == "zh" else ", "
         names = lexicon.DIGIT_NAMES[self._language]
         words_ = separator.join(names[int(d)] for d in digits).capitalize()
-        return f"{self._space}{separator.join(digits)}{self._stop}", f"{self._space}{words_}{self._stop}"
-
-
-def _fits(digits: str, expectation: Expectation) -> bool:
-    return expectation.min_digits <= len(digits) <= expectation.max_digits
-
-
-def _without_echo(digits: str, expectation: Expectation, audio_ms: int) -> str:
-    """Digits without what the decoder repeats when the audio is at its end: more than time allows, or than expected."""
-    return digits[: min(expectation.max_digits, max(1, audio_ms // _LEAST_DIGIT_MS))]
+        figures = () if named else (f"{self._space}{separator.join(digits)}{self._stop}",)
+        return (f"{self._space}{words_}{self._stop}", *figures)
 
 
 def _confidence(reading: Reading) -> float:
