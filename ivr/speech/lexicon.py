@@ -70,6 +70,9 @@ WEIGHED_YES_NO: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """The answers that a recogniser without a grammar weighs against each other: few, as each costs time."""
 
+WEIGHED_FIRST = {"zh": ("是", "是的", "对", "没错", "嗯", "不是", "不对", "没有", "不知道", "不确定")}
+"""Those weighed alone first, where weighing all takes long. None may begin an answer of another meaning."""
+
 PUNCTUATION = " .,!?;:-…。，、！？；："
 
 DIGIT_NAMES = {
