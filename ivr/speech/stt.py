@@ -37,6 +37,7 @@ _FRAME_SAMPLES = pcm.RATE_HZ // 50
 _QUIETER_DB = 12.0
 _LOUD_FRAMES = 5
 _AUDIBLE_DBFS = -55.0
+_AUDIBLE = 0.01
 
 
 def default_deadline_s(audio_ms: int) -> float:
@@ -123,7 +124,7 @@ class RecognizerPool:
 
     def warm(self) -> None:
         """Decode a moment of near-silence with every engine, so that the first caller does not pay for start-up."""
-        hiss = pcm.to_pcm(0.001 * _noise(pcm.RATE_HZ))
+        hiss = pcm.to_pcm(_AUDIBLE * _noise(pcm.RATE_HZ))
         for language, engines in self._recognizers.items():
             for engine in engines:
                 for kind in ("open", "yes_no", "digits"):
