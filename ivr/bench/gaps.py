@@ -144,32 +144,40 @@ def _report_single(report: Report, number: str, done: Run) -> None:
 
 async def measure(report: Report, options: argparse.Namespace) -> None:
     data = data_folder(options.data)
-    turns = options.turns or (3 if options.quick else 20)
+    wanted = options.only.split(",") if options.only else [*(number for number, _, _ in NUMBERS), "banking77", "loops"]
+    turns = options.turns or (3 if report.quick else 20)
+    if set(wanted) - {"loops"}:
+        await _singles(report, wanted, data, turns)
+    if "loops" in wanted:
+        for callers, limit in ((2, 1.5),) if report.quick else ((4, 1.5), (8, 2.5)):
+            await _loops(report, callers, limit, data)
+
+
+async def _singles(report: Report, wanted: list[str], data: Path | None, turns: int) -> None:
     async with server() as srv, Caller(user="gaps") as caller:
         everything = Run()
-        for number, _, _ in NUMBERS:
-            if options.only and number not in options.only.split(","):
-                continue
+        for number in (n for n, _, _ in NUMBERS if n in wanted):
             done = await single(srv, caller, number, said_of(number, data, report.seed, turns))
             _report_single(report, number, done)
-            everything.beginnings += done.beginnings
             everything.answer_s += done.answer_s
             everything.greeting_s += done.greeting_s
-        _report_answering(report, everything)
+            everything.beginnings += done.beginnings
+        if everything.answer_s:
+            _report_answering(report, everything)
         await _report_beginnings(report, everything.beginnings)
-        if not options.quick and not options.only:
+        if "banking77" in wanted and not report.quick:
             await _unknown_questions(report, srv, caller, data)
-    for callers, limit in ((2, 1.5),) if options.quick else ((4, 1.5), (8, 2.5)):
-        if options.only:
-            break
-        async with server(processes=-(-callers // 4)) as srv, Caller(user="gaps") as caller:
-            done = await looping(srv, caller, callers, 2 if options.quick else 12, data, report.seed)
-        gaps = done.gaps
-        report.row(f"{callers} callers looping, half Mandarin", f"p95 <= {limit} s", spread(gaps),
-                   bool(gaps) and percentile(gaps, 95) <= limit and not done.unanswered)  # fmt: skip
-        report.note(f"callers' own CPU {100 * done.cpu:.0f} % of a core, latest packet {done.late_max_ms} ms late; "
-                    f"cut off {done.cut_off} of {len(done.judged)}; medians ms: {done.parts()}")  # fmt: skip
-        report.details[f"looping-{callers}"] = _details(done)
+
+
+async def _loops(report: Report, callers: int, limit: float, data: Path | None) -> None:
+    async with server(processes=-(-callers // 4)) as srv, Caller(user="gaps") as caller:
+        done = await looping(srv, caller, callers, 2 if report.quick else 12, data, report.seed)
+    gaps = done.gaps
+    report.row(f"{callers} callers looping, half Mandarin", f"p95 <= {limit} s", spread(gaps),
+               bool(gaps) and percentile(gaps, 95) <= limit and not done.unanswered)  # fmt: skip
+    report.note(f"callers' own CPU {100 * done.cpu:.0f} % of a core, latest packet {done.late_max_ms} ms late; "
+                f"cut off {done.cut_off} of {len(done.judged)}; medians ms: {done.parts()}")  # fmt: skip
+    report.details[f"looping-{callers}"] = _details(done)
 
 
 def _report_answering(report: Report, done: Run) -> None:
@@ -204,7 +212,7 @@ async def _unknown_questions(report: Report, srv: Server, caller: Caller, data: 
 
 def main(argv: list[str]) -> int:
     def extend(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--only", default="", help="numbers of the single calls to measure, e.g. 400,401")
+        parser.add_argument("--only", default="", help="some of 400,401,410,411,420,421,banking77,loops")
         parser.add_argument("--turns", type=int, default=0, help="turns of each single call (20; quick 3)")
 
     return run("gaps", __doc__, measure, argv, extend)
