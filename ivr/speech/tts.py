@@ -28,7 +28,7 @@ from ivr.speech.protocols import Voice
 from ivr.speech.voice_child import MAX_MESSAGE_BYTES, Part, Reply, Request, pack
 
 START_TIMEOUT_S = 30.0
-PREPARATION = 2  # raise when the same text comes out otherwise, so that cached speech is made anew
+PREPARATION = 3  # raise when the same text comes out otherwise, so that cached speech is made anew
 PIPER_MODELS = {"en": "piper-en-joe/en_US-joe-medium.onnx"}
 
 

@@ -11,11 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ivr.bench.voice import words, wrong
 from ivr.config import Config, Speech, Synthesis
 from ivr.errors import SpeechFailed, Unavailable
-from ivr.speech import pcm
+from ivr.speech import engines, pcm, spoken
 from ivr.speech.prompts import Prompts
+from ivr.speech.shaping import shape
 from ivr.speech.tts import PiperVoice, Pyttsx3Voice, open_voices
+from ivr.turn import Expectation
 
 SENTENCES = [
     ("en", "Welcome to the bank.", 1_000, 3_000),
@@ -35,6 +38,15 @@ def config_at(root, timeout_s=30, **speech):
 def repository():
     """Where the models are."""
     return Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def recognizers(repository):
+    built = engines.build(config_at(repository))
+    yield built
+    for several in built.values():
+        for recognizer in several:
+            recognizer.close()
 
 
 @pytest.fixture
@@ -137,6 +149,18 @@ def test_piper_speaks_and_a_missing_model_is_named(tmp_path, repository):
         open_voices(config_at(tmp_path, en=Speech(voice="piper")))
     with pytest.raises(Unavailable, match="zh"):
         open_voices(config_at(repository, zh=Speech(voice="piper")))
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("en", "Thank you for calling. Goodbye."), ("en", "Your balance is {money:3500 USD}."),
+     ("zh", "请问还有其他需要帮助的吗？"), ("zh", "您的定期存款将于下个月到期。")],
+)  # fmt: skip
+def test_what_is_said_is_understood_over_the_telephone(voice, recognizers, language, text):
+    sound = shape(*voice.speak(spoken.say(text, language), language), 60)
+    stream = recognizers[language][0].stream(Expectation("open", language))
+    stream.accept(pcm.over_telephone(sound))
+    assert wrong([(words(text, language), words(stream.finish().text, language))]) <= 0.2
 
 
 async def test_a_prompt_is_a_file_for_the_line(tmp_path):
