@@ -111,7 +111,7 @@ class _Pyttsx3:
         if own is not None:
             failed = self._espeak.dll.espeak_SetVoiceByFile(os.fsencode(own))
         else:
-            failed = self._espeak.SetVoiceByName(voice.encode())
+            failed = self._espeak.SetVoiceByName(espeak_voices.PLAIN.get(voice, voice).encode())
         if failed:
             raise ValueError(f"espeak-ng has no voice `{voice}`")
 
