@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+PLAIN = {"ivr-en": "en-us", "ivr-zh": "cmn-latn-pinyin", "ivr-ko": "ko"}
 NAMES = {"en": "ivr-en", "zh": "ivr-zh", "ko": "ivr-ko"}
 # Shares of the configured rate. espeak-ng counts a pinyin syllable as a word, so that one figure for all languages
 # would have Mandarin hurry; its 170 words a minute of English are more than a telephone carries well.
-PLAIN = {"ivr-en": "en-us", "ivr-zh": "cmn-latn-pinyin", "ivr-ko": "ko"}
 PACE = {"en": 0.95, "zh": 0.88}
 
 
