@@ -52,7 +52,7 @@ async def sipp(
         for name, value in (keys or {}).items():
             text = text.replace(f"[{name}]", value)
         file = Path(folder, "scenario.xml")
-        file.write_text(text)
+        await asyncio.to_thread(file.write_text, text)
         process = await asyncio.create_subprocess_exec(
             "sipp", remote, "-sf", str(file), "-i", source, "-p", str(port), "-mi", source,
             "-mp", str(MEDIA_PORT + port % 100 * 8), "-s", number, "-m", "1", "-t", transport,
