@@ -1,8 +1,8 @@
 """The house's own espeak-ng voices: a language of espeak-ng with a timbre made for the telephone.
 
-espeak-ng's plain voices are made for loudspeakers: over G.711 their consonants and formants run together. These
-timbres were found by a random search over the parameters of espeak-ng's voice files that minimises what a recogniser
-gets wrong after a G.711 round trip (`ivr bench voice` measures it). A voice file is the language's own file with the
+espeak-ng's plain voices are often misheard over G.711. These timbres were found by a random search over the parameters
+of espeak-ng's voice files that minimises what Whisper gets wrong after a G.711 round trip (`ivr bench voice` measures
+it); no person has compared them. A voice file is the language's own file with the
 timbre's lines added; see espeak-ng's docs/voices.md for their meaning. Used in the voice's child process only.
 """
 

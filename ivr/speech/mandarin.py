@@ -106,7 +106,7 @@ def syllables(text: str) -> list[list[str]]:
 
 
 def _change_tones(characters: str, read: list[str]) -> None:
-    """一 and 不 by what follows them (Chao 1968, 3.1.3): second tone before a fourth, 一 fourth before the others.
+    """一 and 不 by what follows them: second tone before a fourth, 一 fourth before the others.
 
     一 keeps its first tone in ordinals, dates, digit strings and at the end.
     """

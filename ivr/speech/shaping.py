@@ -1,7 +1,7 @@
 """Speech as a prompt file wants it: 16 kHz, no silence around it, one loudness, soft edges. Pure; any thread.
 
-Levels are RMS of the active 20 ms frames in dB under full scale: -19 dBFS is what ITU-T P.56 level meters call a
-comfortable -26 dBov speech level plus the 7 dB that a telephone's receiving side is short of with G.711 senders.
+Levels are RMS of the active frames in dB under full scale. All voices and recordings are brought to the same level, as
+loud as speech can be with its peaks under PEAK and little limiting.
 """
 
 from __future__ import annotations
