@@ -22,7 +22,7 @@ from ivr.caller.rtp import RATE_HZ
 from ivr.caller.speak import speak
 
 LANGUAGES = {"440": "en", "441": "zh"}
-BACK_CHANNELS = {"en": ("mm-hm", "okay", "uh huh"), "zh": ("嗯", "好的", "哦")}
+BACK_CHANNELS = {"en": ("okay", "yeah", "all right"), "zh": ("嗯", "好的", "哦")}
 INTERRUPTIONS = {
     "en": ("I want to speak to somebody", "what are your opening hours", "stop, I have a question", "hello there"),
     "zh": ("我要转人工", "请问几点开门", "我有一个问题", "你好你好"),
