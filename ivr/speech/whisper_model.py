@@ -7,6 +7,7 @@ on one core. Knows nothing of expectations, calls or queues. Model: Radford et a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,11 @@ import tokenizers
 from ivr.errors import SpeechFailed, Unavailable
 from ivr.speech import pcm
 from ivr.speech.mel import log_mel
+
+CONTEXT_S = 6.0
+"""Audio encoded at least. With less the decoder loops; with more it only takes longer (`ivr bench recognition`)."""
+SILENCE_S = 4.0
+"""Silence after the speech at least."""
 
 _MOST_S = 30.0
 _FRAMES_PER_S = 50
@@ -175,6 +181,15 @@ class WhisperModel:
 
     def close(self) -> None:
         self._model.unload_model()
+
+
+def sigmoid(x: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, x))))
+
+
+def log_add(a: float, b: float) -> float:
+    """The logarithm of the sum of two numbers given by theirs."""
+    return max(a, b) + math.log1p(math.exp(-abs(a - b)))
 
 
 def words(model: WhisperModel, texts: Iterable[str]) -> frozenset[int]:
