@@ -174,6 +174,7 @@ async def measure(report: Report, options: argparse.Namespace) -> None:
                        set(causes) <= {"brain_lost", "failed"})  # fmt: skip
         finally:
             await srv.stop()
+        srv.remove()
 
 
 async def _causes(srv: Server, call_ids: list[str]) -> list[Any]:

@@ -160,7 +160,12 @@ class Server:
 
     async def __aexit__(self, kind: type | None, *_: object) -> None:
         await self.stop()
-        if kind is None and not self._keep:
+        if kind is None:
+            self.remove()
+
+    def remove(self) -> None:
+        """Delete its folder, unless it was given one."""
+        if not self._keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def last_words(self, lines: int = 12) -> str:

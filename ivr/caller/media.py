@@ -81,7 +81,7 @@ class MediaStream:
         self.echo: EchoPath | None = None
         self.on_spell: Callable[[Spell], None] = _ignore
         self.on_key: Callable[[str], None] = _ignore
-        self._keep = keep_audio
+        self._keep, self._closed = keep_audio, False
         self._codec, self._payload_type, self._events = "PCMU", 0, 0
         self._remote: tuple[str, int] | None = None
         self._queue: deque[tuple[np.ndarray | bytes, bool, asyncio.Future | None]] = deque()
@@ -129,7 +129,8 @@ class MediaStream:
             self._done(self._queue.popleft()[2], time.monotonic())
 
     def close(self) -> None:
-        """Stop and free the socket."""
+        """Stop and free the socket; what is said from now on is over at once, unheard."""
+        self._closed = True
         self.stop_saying()
         if self._task is not None:
             self._task.cancel()
@@ -142,6 +143,8 @@ class MediaStream:
         if len(self._queue) + len(items) > QUEUE_FRAMES:
             raise ValueError("more than twenty minutes queued")
         self._queue.extend(items)
+        if self._closed:
+            self.stop_saying()
 
     async def _send_paced(self) -> None:
         """Frame n leaves at start + n x 20 ms; after a hold-up the missed frames follow at once."""

@@ -64,6 +64,16 @@ async def test_keys_go_both_ways_as_events_and_as_info(pair):
     assert call.media.reception.duplicates == 0
 
 
+async def test_speaking_into_a_call_that_is_over_ends_at_once(pair):
+    calling, called = pair
+    await answer_with(called, tone(0.1))
+    call = await calling.dial(called.contact)
+    await call.hangup()
+    async with asyncio.timeout(1):
+        await call.say(tone(5.0))
+        await call.press("123")
+
+
 async def test_a_turn_is_answered_after_its_last_sample(pair):
     calling, called = pair
 
