@@ -14,6 +14,7 @@ BENCHES = {
     "barge": "ivr.bench.barge",
     "echo": "ivr.bench.echo",
     "accuracy": "ivr.bench.accuracy",
+    "recognition": "ivr.bench.recognition",
     "load": "ivr.bench.load",
     "soak": "ivr.bench.soak",
     "death": "ivr.bench.death",
@@ -29,7 +30,7 @@ def main(argv: list[str]) -> int:
         print("usage: ivr bench NAME [--data DIR] [--quick] [--json OUT] [--seed N]\n")
         for name, module in BENCHES.items():
             text = (importlib.import_module(module).__doc__ or "").strip().splitlines()[0]
-            print(f"  {name:10} {text}")
+            print(f"  {name:11} {text}")
         known = argv and argv[0] in ("-h", "--help")
         if argv and not known:
             print(f"\nivr bench: there is no bench `{argv[0]}`", file=sys.stderr)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ivr.speech import lexicon, pcm
-from ivr.speech.whisper_model import CONTEXT_S, SILENCE_S, Encoded, Reading, WhisperModel, log_add, sigmoid, words
+from ivr.speech.whisper_model import Encoded, Reading, WhisperModel, log_add, sigmoid, words
 from ivr.turn import Alternative, Expectation, Hypothesis
 
 _READINGS = 5
@@ -40,7 +40,6 @@ _FRAME = pcm.RATE_HZ // 100
 _PAUSE_FRAMES, _BURST_FRAMES = 8, 5
 _UNDER_PEAK_DB, _AUDIBLE_DBFS = 28.0, -62.0
 
-_SHIFT_MS = 200
 _HISS_LEVELS = (0.03, 0.003)
 _SPELT_OTHERWISE = frozenset({"oh", "double", "triple"})
 
@@ -140,8 +139,7 @@ class DigitReader:
         ranked = self._rank(looks, found)
         if ranked and self._convincing(ranked, found):
             return self._answer(ranked)
-        shifted = np.concatenate([np.zeros(_SHIFT_MS * pcm.RATE_HZ // 1_000, np.float32), wave])
-        looks.append(self._model.encode(shifted, CONTEXT_S + 2, SILENCE_S + 2))
+        looks.append(self._model.encode_again(wave))
         self._look(looks[-1], found)
         readings, speech = freely()
         clean = False
@@ -215,7 +213,7 @@ class DigitReader:
         """Each digit's log-probability when nothing but a hiss is heard: what the model is inclined to write anyway."""
         noise = np.random.default_rng(1).standard_normal(pcm.RATE_HZ).astype(np.float32)
         spellings = [(d, text) for d in "0123456789" for text in self._spellings(d, named)]
-        heard = [self._sums(self._model.encode(noise * h, CONTEXT_S, SILENCE_S), spellings) for h in _HISS_LEVELS]
+        heard = [self._sums(self._model.encode(noise * h), spellings) for h in _HISS_LEVELS]
         return {d: math.fsum(h[d] for h in heard) / len(heard) for d in "0123456789"}
 
     def _sound(self, candidate: _Candidate) -> float:

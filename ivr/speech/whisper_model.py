@@ -26,6 +26,7 @@ SILENCE_S = 4.0
 """Silence after the speech at least."""
 
 _MOST_S = 30.0
+_SHIFT_S = 0.2
 _FRAMES_PER_S = 50
 _SILENCE_SEEN_S = 0.8
 # The library takes as many frames of encoder output for features that are still to be encoded.
@@ -111,16 +112,19 @@ class WhisperModel:
             self._unwritten[language] = [t for t in tokens if not _simplified(self._tokenizer.decode([t]))]
         return self._unwritten[language]
 
-    def encode(self, wave: np.ndarray, least_s: float, silence_s: float) -> Encoded:
-        """The encoder's view of the audio followed by silence: `silence_s` of it at least, `least_s` in all."""
-        total_s = min(_MOST_S, max(least_s, wave.size / pcm.RATE_HZ + silence_s))
+    def encode(
+        self, wave: np.ndarray, least_s: float = CONTEXT_S, silence_s: float = SILENCE_S, lead_s: float = 0.0
+    ) -> Encoded:
+        """The encoder's view of the audio with `lead_s` of silence before and `silence_s` after, `least_s` in all."""
+        total_s = min(_MOST_S, max(least_s, lead_s + wave.size / pcm.RATE_HZ + silence_s))
         padded = np.zeros(int(total_s * pcm.RATE_HZ), np.float32)
-        padded[: wave.size] = level(wave)[: padded.size]
+        lead = int(lead_s * pcm.RATE_HZ)
+        padded[lead : lead + wave.size] = level(wave)[: padded.size - lead]
         try:
             whole = self._model.encode(ctranslate2.StorageView.from_array(log_mel(padded)))
         except (RuntimeError, ValueError) as error:
             raise SpeechFailed(f"{self.name}: {error}") from error
-        frames = int((wave.size / pcm.RATE_HZ + _SILENCE_SEEN_S) * _FRAMES_PER_S)
+        frames = int((lead_s + wave.size / pcm.RATE_HZ + _SILENCE_SEEN_S) * _FRAMES_PER_S)
         frames += frames == _MEL_BANDS
         return Encoded(whole, np.array(whole, copy=False)[:, :frames])
 
@@ -163,6 +167,10 @@ class WhisperModel:
             for ids, score in zip(result.sequences_ids, result.scores, strict=True)
         ]
         return found, result.no_speech_prob
+
+    def encode_again(self, wave: np.ndarray) -> Encoded:
+        """A second look: shifted and with a longer context, since short-context decodes depend on where audio lies."""
+        return self.encode(wave, CONTEXT_S + 2, SILENCE_S + 2, _SHIFT_S)
 
     def score(self, encoded: Encoded, language: str, texts: Sequence[Sequence[int]]) -> list[list[float]]:
         """The log-probability of each token of each text, had it been said, among all words there are.
