@@ -1,259 +1,358 @@
-"""What happens next: `step(plan, state, input) -> (state, actions)`. Pure, synchronous, without clocks or I/O.
+"""What happens next: `step(plan, state, input, now) -> (state, actions)`. Pure, synchronous, without clocks or I/O.
 
-Every list of actions ends in one that something will answer: Listen, Connect, or End; nothing ends in silence.
-The list of (input, actions) of a call is its log and replays in a test.
+Every list of actions ends in one that something will answer: Listen, WaitKeys, Connect, Fetch, TakeMessage, or End;
+nothing ends in silence. Questions and their answers are in `questions` and `replies`; this walks from step to step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from datetime import datetime
 
-from ivr.dialog.plan import Answer, Ask, Hangup, Plan, Prompt, Say, Transfer
-from ivr.turn import Expectation, Hypothesis, Understood
-from ivr.understanding import expected
+from ivr.dialog import fill, questions, replies
+from ivr.dialog.expressions import ExpressionFault
+from ivr.dialog.plan import (
+    Answer,
+    Ask,
+    Asking,
+    Branch,
+    Call,
+    Confirm,
+    Form,
+    Goto,
+    Hangup,
+    Hours,
+    Lookup,
+    Menu,
+    Notify,
+    Plan,
+    Prompt,
+    Record,
+    Return,
+    Say,
+    Set,
+    Transfer,
+)
+from ivr.dialog.replies import Reply
+from ivr.dialog.state import (
+    Action,
+    Connect,
+    Connected,
+    End,
+    Fetch,
+    Fetched,
+    Heard,
+    Input,
+    Key,
+    KeysEnded,
+    Listen,
+    Recorded,
+    Silence,
+    Speak,
+    Started,
+    State,
+    TakeMessage,
+    Tell,
+    WaitKeys,
+)
+from ivr.turn import Filled
 
-MAX_STEPS_AT_ONCE = 50
+MAX_STEPS_AT_ONCE = 100
 """Steps walked without an input; more is a plan that goes round in circles."""
+MAX_IDLE = 10
+"""Questions asked in a row without anything new learnt or told: a loop, out of which a person helps."""
+MAX_FAULTS = 5
+"""Steps of a call that may fail; then it ends with an apology."""
+MAX_RETURNS = 20
 
-_SORRY: Prompt = {
-    "en": "I am sorry, something went wrong. Please call again later. Goodbye.",
-    "zh": "很抱歉，系统出现了问题，请稍后再打。再见。",
-    "ko": "죄송합니다. 문제가 생겼습니다. 나중에 다시 전화해 주세요.",
-}
-_BY_KEYS = Hypothesis("", 1.0, engine="keys")
-KEY_TIMEOUT_MS = 2_000
-"""Wait after a key for the next (VoiceXML's interdigittimeout; platforms use 1 to 3 s)."""
+Out = tuple[State, tuple[Action, ...]]
 
 
-# Inputs -----------------------------------------------------------------------------------------------------------
+def step(plan: Plan, state: State, given: Input, now: datetime) -> Out:
+    """The state after `given` and what to do now, `now` being the time with its zone.
 
-
-@dataclass(frozen=True)
-class Started:
-    """The call is answered."""
-
-
-@dataclass(frozen=True)
-class Heard:
-    """The caller said something while an Ask listened."""
-
-    understood: Understood
-
-
-@dataclass(frozen=True)
-class Silence:
-    """The caller said nothing for as long as the Ask waits."""
-
-
-@dataclass(frozen=True)
-class Key:
-    """A key was pressed: 0-9, *, #, A-D."""
-
-    digit: str
-
-
-@dataclass(frozen=True)
-class KeysEnded:
-    """No key for KEY_TIMEOUT_MS after one."""
-
-
-@dataclass(frozen=True)
-class Connected:
-    """How a Connect ended: `connected` (and over now), `busy`, `no_answer`, `failed`."""
-
-    outcome: str
-
-
-Input = Started | Heard | Silence | Key | KeysEnded | Connected
-
-
-# Actions ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Speak:
-    """Say `text`. `asks`: it asks for an answer, so nothing said during it is dropped for being short."""
-
-    text: str
-    barge_in: str = "speech"
-    protected_ms: int = 0
-    asks: bool = False
-
-
-@dataclass(frozen=True)
-class Listen:
-    """Wait for speech, keys or silence."""
-
-    expectation: Expectation
-    no_input_ms: int = 0
-
-
-@dataclass(frozen=True)
-class WaitKeys:
-    """Go on waiting for keys only, KEY_TIMEOUT_MS at most, then KeysEnded."""
-
-
-@dataclass(frozen=True)
-class Connect:
-    """Transfer the caller; answered by Connected unless the call leaves us."""
-
-    target: str
-    mode: str
-    timeout_s: int
-
-
-@dataclass(frozen=True)
-class End:
-    """Say what is queued, then hang up. `outcome` is for the record."""
-
-    outcome: str
-
-
-Action = Speak | Listen | WaitKeys | Connect | End
-
-
-@dataclass(frozen=True)
-class State:
-    """Where a call is. `counts`: no-inputs and no-matches of the present step; `values`: answers by step."""
-
-    language: str
-    step: str = ""
-    keys: str = ""
-    no_inputs: int = 0
-    no_matches: int = 0
-    values: Mapping[str, str] = field(default_factory=dict)
-    understood: Mapping[str, Understood] = field(default_factory=dict)
-    ended: bool = False
-
-
-def step(plan: Plan, state: State, given: Input) -> tuple[State, tuple[Action, ...]]:
-    """The state after `given` and what to do now. Inputs that the present step does not wait for change nothing."""
+    Inputs that the present step does not wait for change nothing.
+    """
     if state.ended:
         return state, ()
     if isinstance(given, Started):
-        return _walk(plan, state, plan.start, ())
+        return _Walk(plan, state, now).to(plan.start)
     here = plan.steps.get(state.step)
-    if isinstance(here, Transfer) and isinstance(given, Connected):
-        if given.outcome == "connected":
-            return replace(state, ended=True), (End("transferred"),)
-        return _walk(plan, state, getattr(here, given.outcome, "") or here.failed, ())
-    if not isinstance(here, Ask):
+    match here, given:
+        case Transfer(), Connected(outcome=outcome):
+            return _connected(plan, state, here, outcome, now)
+        case Lookup(), Fetched():
+            return _fetched(plan, state, here, given, now)
+        case Record(), Recorded(name=name) if name:
+            kept = {**state.slots, here.slot: Filled(name)}
+            return _Walk(plan, replace(state, slots=kept, idle=0), now).to(here.next)
+        case Record(), Recorded():
+            given = Silence()
+    if not isinstance(here, Asking):
         return state, ()
+    reply = _reply(plan, state, here, given, now)
+    return (state, ()) if reply is None else _act(plan, here, reply, now)
+
+
+def _reply(plan: Plan, state: State, here: Asking, given: Input, now: datetime) -> Reply | None:
+    today = fill.facts(plan, state, now)["today"]
+    if isinstance(given, Key) and isinstance(here, Form) and not state.slot:
+        first = questions.due(here, state)
+        state = replace(state, slot=first.slot if first else "")
+    question = questions.of(plan, here, state, today)
     match given:
         case Silence():
-            return _reprompt(plan, replace(state, no_inputs=state.no_inputs + 1), here, here.no_input, state.no_inputs)
+            return replies.silence(state, question)
         case Heard(understood):
-            return _heard(plan, state, here, understood)
+            return replies.heard(plan, replace(state, keys=""), here, question, understood, now)
         case Key(digit):
-            return _key(plan, state, here, digit)
+            return replies.key(plan, state, here, question, digit, now)
         case KeysEnded() if state.keys:
-            return _keyed(plan, replace(state, keys=""), here, state.keys)
-    return state, ()
+            return replies.keyed(plan, state, here, question, now)
+    return None
 
 
-def _walk(plan: Plan, state: State, name: str, said: tuple[Action, ...]) -> tuple[State, tuple[Action, ...]]:
-    """Enter step `name` and go on until something has to be waited for."""
-    actions = list(said)
-    for _ in range(MAX_STEPS_AT_ONCE):
-        here = plan.steps.get(name)
-        state = replace(state, step=name, keys="", no_inputs=0, no_matches=0)
+def _act(plan: Plan, here: Asking, reply: Reply, now: datetime) -> Out:
+    state = replace(reply.state, idle=0) if reply.learnt else reply.state
+    if reply.wait_keys:
+        return state, (WaitKeys(),)
+    walk = _Walk(plan, state, now)
+    for text in reply.say:
+        walk.say({state.language: text})
+    if reply.next and reply.next == state.step and isinstance(here, (Form, Confirm)):
+        return walk.to(reply.next, keep_counts=not reply.learnt)
+    if reply.next:
+        return walk.to(reply.next)
+    if reply.same:
+        return walk.again(here)
+    return walk.ask(here, reply.ask)
+
+
+def _connected(plan: Plan, state: State, here: Transfer, outcome: str, now: datetime) -> Out:
+    state = replace(state, outcome=outcome, idle=0)
+    if outcome == "connected" and not here.connected:
+        return replace(state, ended=True), (End("transferred"),)
+    ways = {"connected": here.connected, "busy": here.busy, "no_answer": here.no_answer}
+    return _Walk(plan, state, now).to(ways.get(outcome, here.failed))
+
+
+def _fetched(plan: Plan, state: State, here: Lookup, given: Fetched, now: datetime) -> Out:
+    """Keep what was asked for and go on; an error's answer may fill slots, but empties none."""
+    found = {slot: fill.saved(given.data, place) for slot, place in here.save.items()}
+    kept = dict(state.slots)
+    for slot, filled in found.items():
+        if filled is not None:
+            kept[slot] = filled
+        elif given.outcome == "ok":
+            kept.pop(slot, None)
+    state = replace(state, slots=kept, outcome=given.outcome, status=given.status)
+    if given.outcome == "ok":
+        return _Walk(plan, replace(state, idle=0), now).to(here.next)
+    way = here.on.get(str(given.status)) if given.outcome == "status" else here.on.get(given.outcome)
+    walk = _Walk(plan, state, now)
+    return walk.to(way) if way else walk.fault(here.on_error)
+
+
+class _Walk:
+    """One walk from step to step until something has to be waited for; collects what to say and do on the way."""
+
+    def __init__(self, plan: Plan, state: State, now: datetime) -> None:
+        self.plan, self.state, self.now = plan, state, now
+        self.actions: list[Action] = []
+
+    def to(self, name: str, keep_counts: bool = False) -> Out:
+        """Enter step `name` and go on. `keep_counts`: it is the same question still."""
+        for _ in range(MAX_STEPS_AT_ONCE):
+            here = self.plan.steps.get(name)
+            self.state = replace(self.state, step=name, keys="")
+            if not keep_counts:
+                self.state = replace(self.state, slot="", no_inputs=0, no_matches=0, digressions=0)
+            keep_counts = False
+            match here:
+                case Form() | Confirm():
+                    onward = self._skipped(here)
+                    if not onward:
+                        return self._question(here)
+                    name = onward
+                case Ask() | Menu() | Record():
+                    return self._question(here)
+                case Transfer() | Lookup() | Hangup():
+                    return self._wait(here)
+                case None:
+                    break
+                case _:
+                    onward = self._pass(here)
+                    if not onward:
+                        break
+                    name = onward
+        return self._apologise()
+
+    def fault(self, name: str) -> Out:
+        """A step failed: go on at `name`, unless too many have."""
+        self.state = replace(self.state, faults=self.state.faults + 1)
+        return self.to(name) if self.state.faults <= MAX_FAULTS else self._apologise()
+
+    def ask(self, here: Asking, words: Prompt | None) -> Out:
+        """Ask the present question (again), in `words` or its own."""
+        if self._goes_round():
+            return self._leave_loop()
+        question = questions.of(self.plan, here, self.state, self._today)
+        self.say(words or question.prompt, question.barge_in, question.protected_ms, asks=True)
+        return self._listen(here)
+
+    def again(self, here: Asking) -> Out:
+        """Say again what was said, more slowly if that was asked for."""
+        if self._goes_round():
+            return self._leave_loop()
+        if not self.state.said:
+            return self.ask(here, None)
+        self.actions += [replace(s, slow=self.state.slow, protected_ms=0) for s in self.state.said]
+        return self._listen(here)
+
+    def say(self, words: Prompt, barge_in: str = "speech", protected_ms: int = 0, asks: bool = False) -> None:
+        """Add a prompt, unless it is empty."""
+        text, sensitive = fill.prompt(self.plan, self.state, words, self.now)
+        if text:
+            speak = Speak(text, self.state.language, barge_in, protected_ms, asks, self.state.slow, sensitive)
+            self.actions.append(speak)
+
+    @property
+    def _today(self) -> str:
+        return fill.facts(self.plan, self.state, self.now)["today"]
+
+    def _skipped(self, here: Form | Confirm) -> str:
+        """Where to go when there is nothing to ask; else the field that is due becomes the present one."""
+        if isinstance(here, Confirm):
+            filled = [self.state.slots.get(name) for name in here.slots]
+            if any(f is None for f in filled):
+                return here.no
+            return here.yes if all(f.confidence >= here.above for f in filled if f is not None) else ""
+        due = questions.due(here, self.state)
+        if due is None:
+            return here.next
+        opening = here.prompt and not any(f.slot in self.state.slots for f in here.fields) and not self.state.no_matches
+        if (slot := "" if opening else due.slot) != self.state.slot:
+            self.state = replace(self.state, slot=slot, no_inputs=0, no_matches=0)
+        return ""
+
+    def _question(self, here: Asking) -> Out:
+        self.state = replace(self.state, idle=self.state.idle + 1)
+        return self.ask(here, None)
+
+    def _goes_round(self) -> bool:
+        return self.state.idle > MAX_IDLE
+
+    def _leave_loop(self) -> Out:
+        self.actions.clear()
+        self.state = replace(self.state, idle=0)
+        return self.fault(self.plan.operator)
+
+    def _listen(self, here: Asking) -> Out:
+        self.state = replace(self.state, said=tuple(a for a in self.actions if isinstance(a, Speak)))
+        if isinstance(here, Record):
+            self.actions.append(TakeMessage(here.max_s, here.silence_ms, self.state.language))
+        else:
+            question = questions.of(self.plan, here, self.state, self._today)
+            self.actions.append(Listen(question.expectation, question.events.no_input_ms))
+        return self.state, tuple(self.actions)
+
+    def _wait(self, here: Transfer | Lookup | Hangup) -> Out:
+        match here:
+            case Transfer():
+                self.say(here.prompt, "none")
+                self.actions.append(Connect(here.targets, here.mode, here.timeout_s))
+            case Hangup():
+                self.say(here.prompt or self.plan.goodbye, "none")
+                self.actions.append(End(here.outcome))
+                self.state = replace(self.state, ended=True)
+            case Lookup():
+                self.actions.append(self._fetch(here))
+        return self.state, tuple(self.actions)
+
+    def _fetch(self, here: Lookup) -> Fetch:
+        text, sensitive = fill.prompt(self.plan, self.state, here.filler, self.now)
+        language, slow = self.state.language, self.state.slow
+        return Fetch(
+            here.backend,
+            here.method,
+            fill.path(self.plan, self.state, here.path, self.now),
+            fill.values(self.plan, self.state, here.query, self.now),
+            fill.values(self.plan, self.state, here.body, self.now),
+            here.timeout_s,
+            here.retries,
+            Speak(text, language, "none", slow=slow, sensitive=sensitive) if text else None,
+            here.filler_after_ms,
+        )
+
+    def _pass(self, here: object) -> str:
+        """Do what a step does that waits for nothing; the step that follows, empty when there is none."""
         match here:
             case Say():
-                actions.append(Speak(_text(here.prompt, state), here.barge_in, here.protected_ms))
-                name = here.next
+                self.say(here.prompt, here.barge_in, here.protected_ms)
+                return here.next
             case Answer():
-                heard = state.understood.get(here.question)
-                if heard is not None and heard.answer:
-                    actions.append(Speak(heard.answer))
-                name = here.next if heard is not None and heard.answer else here.unknown
-            case Ask():
-                actions.append(Speak(_text(here.prompt, state), here.barge_in, here.protected_ms, asks=True))
-                actions.append(_listen(here, state))
-                return state, tuple(actions)
-            case Transfer():
-                actions.append(Speak(_text(here.prompt, state), "none"))
-                actions.append(Connect(here.target, here.mode, here.timeout_s))
-                return state, tuple(actions)
-            case Hangup():
-                actions.append(Speak(_text(here.prompt, state), "none"))
-                actions.append(End("completed"))
-                return replace(state, ended=True), tuple(actions)
-            case _:
-                break
-    apology = _text(plan.failed, state) or _text(_SORRY, state)
-    return replace(state, ended=True), (*said, Speak(apology, "none"), End("failed"))
+                return self._answer(here)
+            case Goto():
+                self._forget(here.forget)
+                return here.next
+            case Hours():
+                state = self.plan.calendars[here.calendar].state(self.now)
+                return {"open": here.open, "closed": here.closed, "holiday": here.holiday}[state]
+            case Set() | Branch():
+                return self._evaluate(here)
+            case Notify():
+                data = fill.values(self.plan, self.state, here.body, self.now)
+                self.actions.append(
+                    Tell(here.backend, fill.path(self.plan, self.state, here.path, self.now), here.event, data)
+                )
+                return here.next
+            case Call() if len(self.state.returns) < MAX_RETURNS:
+                self.state = replace(self.state, returns=(*self.state.returns, here.next))
+                return here.entry
+            case Return():
+                *returns, back = self.state.returns or ("end",)
+                self.state = replace(self.state, returns=tuple(returns))
+                return back
+        return ""
 
+    def _answer(self, here: Answer) -> str:
+        question = self.state.question
+        if question is None or not question.answer:
+            return here.unknown
+        self.say({self.state.language: question.answer})
+        self.state = replace(self.state, idle=0)
+        return here.next
 
-def _text(prompt: Prompt, state: State) -> str:
-    return prompt.get(state.language) or next(iter(prompt.values()), "")
+    def _evaluate(self, here: Set | Branch) -> str:
+        try:
+            if isinstance(here, Branch):
+                known = fill.readable(self.plan, self.state, self.now)
+                return next((way for case, way in here.cases if case.holds(known)), here.otherwise)
+            for name, expression in here.values.items():
+                value = None
+                if expression is not None:
+                    value = expression.evaluate(fill.readable(self.plan, self.state, self.now))
+                self._set(name, fill.canonical(self.plan.slots[name], value))
+        except ExpressionFault:
+            self.state = replace(self.state, faults=self.state.faults + 1)
+            return here.on_error if self.state.faults <= MAX_FAULTS else ""
+        return here.next
 
+    def _set(self, name: str, value: str | None) -> None:
+        if value is None:
+            self._forget((name,))
+        else:
+            self.state = replace(self.state, slots={**self.state.slots, name: Filled(value)})
 
-def _listen(ask: Ask, state: State) -> Listen:
-    return Listen(ask.expectation(state.language), ask.no_input_ms)
+    def _forget(self, names: tuple[str, ...]) -> None:
+        kept: Mapping[str, Filled] = {n: f for n, f in self.state.slots.items() if n not in names}
+        self.state = replace(self.state, slots=kept)
 
-
-def _reprompt(
-    plan: Plan, state: State, ask: Ask, prompts: tuple[Prompt, ...], times: int
-) -> tuple[State, tuple[Action, ...]]:
-    """The next tapered reprompt, or `give_up` when the tries are used up (VoiceXML 2.1 prompt and event counters)."""
-    if state.no_inputs >= ask.tries or state.no_matches >= ask.tries:
-        return _walk(plan, state, ask.give_up, ())
-    prompt = prompts[min(times, len(prompts) - 1)] if prompts else ask.prompt
-    speak = Speak(_text(prompt, state), ask.barge_in, asks=True)
-    return replace(state, keys=""), (speak, _listen(ask, state))
-
-
-def _heard(plan: Plan, state: State, ask: Ask, understood: Understood) -> tuple[State, tuple[Action, ...]]:
-    if understood.intent == "repeat" and "repeat" not in ask.on:
-        return state, (Speak(_text(ask.prompt, state), ask.barge_in, asks=True), _listen(ask, state))
-    value = understood.value
-    if ask.expect == "choice" and value:
-        value = ask.choice_of(value, state.language)
-    if not value or (ask.expect == "yes_no" and value == "unsure" and "unsure" not in ask.on):
-        return _reprompt(plan, replace(state, no_matches=state.no_matches + 1), ask, ask.no_match, state.no_matches)
-    return _answered(plan, state, ask, value, replace(understood, value=value))
-
-
-def _answered(
-    plan: Plan, state: State, ask: Ask, value: str, understood: Understood
-) -> tuple[State, tuple[Action, ...]]:
-    state = replace(
-        state, values={**state.values, ask.name: value}, understood={**state.understood, ask.name: understood}
-    )
-    way = ask.on.get(understood.intent) or ask.on.get(value.lower()) or ask.next
-    if not way:
-        return _reprompt(plan, replace(state, no_matches=state.no_matches + 1), ask, ask.no_match, state.no_matches)
-    return _walk(plan, state, way, ())
-
-
-def _key(plan: Plan, state: State, ask: Ask, digit: str) -> tuple[State, tuple[Action, ...]]:
-    """Keys work wherever speech does: digits, 1 and 2 for yes and no, a choice's key; 0 is a person."""
-    keys = state.keys + digit
-    if ask.expect in ("digits", "date"):
-        longest = ask.max_digits if ask.expect == "digits" else 8
-        if digit == "#":
-            return _keyed(plan, replace(state, keys=""), ask, state.keys)
-        if len(keys) >= longest:
-            return _keyed(plan, replace(state, keys=""), ask, keys)
-        return replace(state, keys=keys), (WaitKeys(),)
-    return _keyed(plan, replace(state, keys=""), ask, digit)
-
-
-def _keyed(plan: Plan, state: State, ask: Ask, keys: str) -> tuple[State, tuple[Action, ...]]:
-    value = ""
-    if ask.expect == "digits" and keys.isdecimal() and ask.min_digits <= len(keys) <= ask.max_digits:
-        value = keys
-    elif ask.expect == "date" and len(keys) == 8:
-        value = expected.date(f"{keys[:4]} {keys[4:6]} {keys[6:]}", "en") or expected.date(
-            f"{keys[4:]} {keys[2:4]} {keys[:2]}", "en"
-        )
-    elif ask.expect == "yes_no":
-        value = {"1": "yes", "2": "no"}.get(keys, "")
-    elif ask.expect == "choice":
-        value = next((c.value for c in ask.choices if c.key == keys), "")
-    if value:
-        return _answered(plan, state, ask, value, Understood(_BY_KEYS, value=value, confidence=1.0, complete=True))
-    if keys == "0" and plan.operator:
-        return _walk(plan, state, plan.operator, ())
-    return _reprompt(plan, replace(state, no_matches=state.no_matches + 1), ask, ask.no_match, state.no_matches)
+    def _apologise(self) -> Out:
+        """The plan leads nowhere: say so and end, instead of leaving the caller in silence."""
+        said = [a for a in self.actions if isinstance(a, Speak)][:1]
+        self.actions = list(said) if len(said) < MAX_STEPS_AT_ONCE else []
+        self.say(self.plan.failed, "none")
+        self.state = replace(self.state, ended=True)
+        return self.state, (*self.actions, End("failed"))

@@ -1,0 +1,276 @@
+"""What the caller's answer to a question leads to: another step, the same question again, or more keys. Pure.
+
+Events are counted and prompts taper as in VoiceXML 2.1 (5.2.2, 4.1.6); universal commands and a menu of keys work in
+every question; forms fill as in 2.1.6 (mixed initiative), with corrections and digressions besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ivr.dialog import fill
+from ivr.dialog.expressions import ExpressionFault
+from ivr.dialog.plan import Ask, Asking, Confirm, Form, Menu, Plan, Prompt, Record
+from ivr.dialog.questions import Question
+from ivr.dialog.state import State
+from ivr.turn import Filled, Hypothesis, Understood
+from ivr.understanding import slots
+
+MAX_KEYS = 32
+MAX_TRAIL = 20
+MAX_DIGRESSIONS = 3
+"""Other questions answered before the present one has to be answered itself."""
+
+BY_KEYS = Hypothesis("", 1.0, engine="keys")
+_COMMAND_KEYS = {"0": "operator", "*": "back", "9": "language"}
+_TAKES_KEYS = frozenset({"digits", "number", "money", "date", "time", "phone"})
+_STAR_IS_POINT = frozenset({"number", "money"})
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Say `say`, then go to step `next`; when that is empty, ask again, in the words of `ask` or the question's own.
+
+    `wait_keys`: an answer by keys has begun. `same`: say again what was said. `learnt`: something new came of it.
+    """
+
+    state: State
+    next: str = ""
+    say: tuple[str, ...] = ()
+    ask: Prompt | None = None
+    wait_keys: bool = False
+    same: bool = False
+    learnt: bool = False
+
+
+def silence(state: State, question: Question) -> Reply:
+    """Nothing was said."""
+    state = replace(state, no_inputs=state.no_inputs + 1, keys="")
+    return _event(state, question, state.no_inputs, question.events.no_input)
+
+
+def no_match(state: State, question: Question, words: Prompt | None = None) -> Reply:
+    """Something was said that means nothing here; `words` say why, if the plan does."""
+    state = replace(state, no_matches=state.no_matches + 1, keys="")
+    reply = _event(state, question, state.no_matches, question.events.no_match)
+    return replace(reply, ask=words) if words and not reply.next else reply
+
+
+def _event(state: State, question: Question, times: int, prompts: tuple[Prompt, ...]) -> Reply:
+    if times >= question.events.tries:
+        return Reply(state, question.events.give_up)
+    return Reply(state, ask=prompts[min(times, len(prompts)) - 1] if prompts else None)
+
+
+def heard(plan: Plan, state: State, step: Asking, question: Question, said: Understood, now: datetime) -> Reply:
+    """The caller said something that was understood as `said`."""
+    if said.command and (reply := command(plan, state, step, question, said.command)) is not None:
+        return reply
+    if (reply := _answered(plan, state, step, question, said, now)) is not None:
+        return reply
+    if said.intent in plan.anywhere:
+        return Reply(replace(state, question=said), plan.anywhere[said.intent], learnt=True)
+    if said.answer and question.events.digress and state.digressions < MAX_DIGRESSIONS:
+        state = replace(state, digressions=state.digressions + 1)
+        return Reply(state, say=(said.answer,), learnt=True)
+    return no_match(state, question)
+
+
+def command(plan: Plan, state: State, step: Asking, question: Question, name: str) -> Reply | None:
+    """A universal command; None when it is not in force here."""
+    kind, _, wanted = name.partition(":")
+    if kind not in question.events.commands:
+        return None
+    match kind:
+        case "repeat":
+            return Reply(state, same=True)
+        case "slower":
+            return Reply(replace(state, slow=True), same=True)
+        case "help":
+            text = question.events.help
+            return Reply(state, say=(text.get(state.language, ""),) if text else ())
+        case "operator":
+            return Reply(state, plan.operator)
+        case "cancel":
+            return Reply(_without(state, _asks_for(step)), plan.cancel)
+        case "back":
+            return _back(plan, state, step)
+    others = [x for x in plan.languages if x != state.language]
+    language = wanted or (others[0] if others else "")
+    if language not in plan.languages:
+        return None
+    return Reply(replace(state, language=language, keys="", said=()))
+
+
+def _back(plan: Plan, state: State, step: Asking) -> Reply:
+    """To the question before this one, which is asked anew; at the first one it is asked again."""
+    trail = list(state.trail)
+    here = (state.step, state.slot)
+    while trail and (trail[-1] == here or trail[-1][0] not in plan.steps):
+        trail.pop()
+    if not trail:
+        return Reply(_without(state, (state.slot,)))
+    name, part = trail.pop()
+    before = plan.steps[name]
+    emptied = (part,) if part else _asks_for(before)  # type: ignore[arg-type]
+    state = _without(replace(state, trail=tuple(trail)), (*emptied, *_asks_for(step)))
+    return Reply(state, name)
+
+
+def _asks_for(step: Asking) -> tuple[str, ...]:
+    match step:
+        case Form():
+            return tuple(f.slot for f in step.fields)
+        case Ask() | Record():
+            return (step.slot,) if step.slot else ()
+        case Confirm():
+            return step.slots
+    return ()
+
+
+def _without(state: State, names: tuple[str, ...]) -> State:
+    return replace(state, slots={k: v for k, v in state.slots.items() if k not in names})
+
+
+def _answered(
+    plan: Plan, state: State, step: Asking, question: Question, said: Understood, now: datetime
+) -> Reply | None:
+    """What the step makes of an answer; None when it is no answer to it."""
+    match step:
+        case Ask(slot=name) if name:
+            filled = said.slots.get(name)
+            if filled is None:
+                return None
+            state = _passed(_with(state, said.slots, (name, *step.fills)))
+            return Reply(state, step.on.get(filled.value.lower()) or step.next, learnt=True)
+        case Ask(expect="yes_no"):
+            way = step.on.get(said.value)
+            return Reply(_passed(state), way, learnt=True) if way else None
+        case Ask():
+            return _open(plan, state, step, said)
+        case Menu():
+            said_by = (c for c in step.choices if said.value in (c.value, *c.phrases.get(state.language, ())))
+            choice = next(said_by, None) if said.value else None
+            return Reply(_passed(state), choice.next, learnt=True) if choice else None
+        case Form():
+            return _form(plan, state, step, question, said, now)
+        case Confirm():
+            return _confirm(state, step, said)
+    return None
+
+
+def _open(plan: Plan, state: State, ask: Ask, said: Understood) -> Reply | None:
+    if not said.value:
+        return None
+    state = _passed(replace(_with(state, said.slots, ask.fills), question=said))
+    way = ask.on.get(said.intent) or plan.anywhere.get(said.intent) if said.intent else None
+    return Reply(state, way or ask.next, learnt=bool(way or said.slots))
+
+
+def _form(plan: Plan, state: State, form: Form, question: Question, said: Understood, now: datetime) -> Reply | None:
+    """Take every value that is new, or that corrects one; ask for what is missing, or again for what cannot be."""
+    known = said.slots
+    if said.other and not known:
+        known = _swapped(state, tuple(f.slot for f in form.fields))
+    taken = [
+        f for f in form.fields
+        if f.slot in known and (f.slot == state.slot or f.slot not in state.slots or said.corrects or said.other)
+    ]  # fmt: skip
+    if not taken:
+        return None
+    state = _passed(state)
+    for part in taken:
+        tried = replace(state, slots={**state.slots, part.slot: known[part.slot]})
+        if part.check is not None and not _holds(plan, tried, part.check, now):
+            if part.slot == state.slot:
+                return no_match(state, question, part.invalid or None)
+            continue
+        state = tried
+    return Reply(state, state.step, learnt=True)
+
+
+def _holds(plan: Plan, state: State, check: object, now: datetime) -> bool:
+    try:
+        return check.holds(fill.readable(plan, state, now))  # type: ignore[attr-defined]
+    except ExpressionFault:
+        return False
+
+
+def _confirm(state: State, step: Confirm, said: Understood) -> Reply | None:
+    known: Mapping[str, Filled] = {n: f for n, f in said.slots.items() if n in step.slots}
+    if said.other and not known:
+        known = _swapped(state, step.slots)
+    changed = {n: f for n, f in known.items() if n not in state.slots or state.slots[n].value != f.value}
+    if changed and said.value != "yes":
+        return Reply(_with(state, changed, step.slots), state.step, learnt=True)
+    if said.value == "yes" or (known and not changed):
+        sure = {n: replace(f, confidence=1.0) for n, f in state.slots.items() if n in step.slots}
+        return Reply(_passed(_with(state, sure, step.slots)), step.yes, learnt=True)
+    if said.value == "no":
+        return Reply(_passed(_without(state, step.slots)), step.no, learnt=True)
+    return None
+
+
+def _swapped(state: State, names: tuple[str, ...]) -> dict[str, Filled]:
+    """The other one: the latest of these slots that has a rival takes it and keeps what it was as the last rival."""
+    for name in reversed(names):
+        filled = state.slots.get(name)
+        if filled is not None and filled.rivals:
+            first, *rest = filled.rivals
+            return {name: replace(filled, value=first, rivals=(*rest, filled.value))}
+    return {}
+
+
+def _with(state: State, filled: Mapping[str, Filled], names: tuple[str, ...]) -> State:
+    return replace(state, slots={**state.slots, **{n: f for n, f in filled.items() if n in names}})
+
+
+def _passed(state: State) -> State:
+    """The present question has been answered."""
+    here = (state.step, state.slot)
+    return replace(state, trail=(*(t for t in state.trail if t != here), here)[-MAX_TRAIL:])
+
+
+# Keys -----------------------------------------------------------------------------------------------------------------
+
+
+def key(plan: Plan, state: State, step: Asking, question: Question, digit: str, now: datetime) -> Reply:
+    """One key. Where an answer is typed it joins the others; elsewhere it means a choice or a universal command."""
+    slot = question.slot
+    if slot is None or slot.kind not in _TAKES_KEYS:
+        return _single(plan, state, step, question, digit, now)
+    if digit == "#":
+        return keyed(plan, state, step, question, now)
+    if digit == "*" and slot.kind not in _STAR_IS_POINT:
+        if state.keys:
+            return Reply(replace(state, keys=""))
+        return command(plan, state, step, question, "back") or no_match(state, question)
+    state = replace(state, keys=state.keys + digit)
+    wanted = slots.keys_wanted(slot) or MAX_KEYS
+    return keyed(plan, state, step, question, now) if len(state.keys) >= wanted else Reply(state, wait_keys=True)
+
+
+def keyed(plan: Plan, state: State, step: Asking, question: Question, now: datetime) -> Reply:
+    """All keys of an answer are there (`#`, enough of them, or a pause)."""
+    keys, state = state.keys, replace(state, keys="")
+    slot = question.slot
+    value = slots.from_keys(slot, keys, question.expectation.today) if slot is not None and keys else ""
+    if slot is not None and value:
+        said = Understood(BY_KEYS, value, confidence=1.0, complete=True, slots={slot.name: Filled(value)})
+        return _answered(plan, state, step, question, said, now) or no_match(state, question)
+    if keys in _COMMAND_KEYS and (reply := command(plan, state, step, question, _COMMAND_KEYS[keys])) is not None:
+        return reply
+    return no_match(state, question)
+
+
+def _single(plan: Plan, state: State, step: Asking, question: Question, digit: str, now: datetime) -> Reply:
+    value = question.keys.get(digit, "")
+    if value:
+        filled = {question.slot.name: Filled(value)} if question.slot is not None else {}
+        said = Understood(BY_KEYS, value, confidence=1.0, complete=True, slots=filled)
+        return _answered(plan, state, step, question, said, now) or no_match(state, question)
+    if digit in _COMMAND_KEYS and (reply := command(plan, state, step, question, _COMMAND_KEYS[digit])) is not None:
+        return reply
+    return no_match(state, question)

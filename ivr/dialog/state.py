@@ -1,0 +1,204 @@
+"""The words between the engine and whoever conducts a call: where a call is, what came in, what to do now.
+
+Frozen and free of I/O. The list of inputs of a call is its log; it replays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ivr.turn import Expectation, Filled, Understood
+
+KEY_TIMEOUT_MS = 2_000
+"""Wait after a key for the next (VoiceXML's interdigittimeout; platforms use 1 to 3 s)."""
+
+
+# Inputs -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Started:
+    """The call is answered."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The caller said something while a step listened."""
+
+    understood: Understood
+
+
+@dataclass(frozen=True)
+class Silence:
+    """The caller said nothing for as long as the step waits."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key was pressed: 0-9, *, #, A-D."""
+
+    digit: str
+
+
+@dataclass(frozen=True)
+class KeysEnded:
+    """No key for KEY_TIMEOUT_MS after one."""
+
+
+@dataclass(frozen=True)
+class Connected:
+    """How a Connect ended: `connected` (and over now), `busy`, `no_answer`, `failed`."""
+
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a back end answered. `outcome`: `ok`, `status` (another one than 200-299), `timeout`, `failed`, ...
+
+    `data` is the JSON of an `ok` answer. Its size is bounded by whoever fetched it.
+    """
+
+    outcome: str
+    status: int = 0
+    data: object = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A message was taken; `name` is empty when the caller said nothing."""
+
+    name: str
+    duration_ms: int = 0
+
+
+Input = Started | Heard | Silence | Key | KeysEnded | Connected | Fetched | Recorded
+
+
+# Actions ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Speak:
+    """Say `text`, what is in braces properly.
+
+    `asks`: it asks for an answer, so nothing said during it is dropped for being short. `sensitive`: it holds what
+    must not be written down.
+    """
+
+    text: str
+    language: str
+    barge_in: str = "speech"
+    protected_ms: int = 0
+    asks: bool = False
+    slow: bool = False
+    sensitive: bool = False
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Wait for speech, keys or silence."""
+
+    expectation: Expectation
+    no_input_ms: int = 0
+
+
+@dataclass(frozen=True)
+class WaitKeys:
+    """Go on waiting for keys only, KEY_TIMEOUT_MS at most, then KeysEnded."""
+
+
+@dataclass(frozen=True)
+class Connect:
+    """Transfer the caller to the first of `targets` to answer; answered by Connected unless the call leaves us."""
+
+    targets: tuple[str, ...]
+    mode: str
+    timeout_s: int
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Ask a back end, answered by Fetched. `filler` is said when that takes longer than `filler_after_ms`."""
+
+    backend: str
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: Mapping[str, str]
+    timeout_s: float
+    retries: int
+    filler: Speak | None = None
+    filler_after_ms: int = 700
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Send an event to a back end; nothing waits for it."""
+
+    backend: str
+    path: str
+    event: str
+    data: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class TakeMessage:
+    """Record what the caller says, answered by Recorded."""
+
+    max_s: int
+    silence_ms: int
+    language: str
+
+
+@dataclass(frozen=True)
+class End:
+    """Say what is queued, then hang up. `outcome` is for the record."""
+
+    outcome: str
+
+
+Action = Speak | Listen | WaitKeys | Connect | Fetch | Tell | TakeMessage | End
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a call is.
+
+    Attributes:
+        language: the language spoken now; `dialled`: the number the caller rang.
+        step: the step that waits; `slot`: the slot a form asks for there, empty while it asks openly.
+        keys: keys pressed so far of an answer that is not complete.
+        no_inputs, no_matches: events of the present question, counted apart (VoiceXML 2.1, section 5.2.2).
+        digressions: other questions answered while the present one waits.
+        slots: what is known.
+        question: the last answer to an open question, for an `answer` step.
+        said: what was said since the caller last said something, for "repeat".
+        slow: the caller asked to speak more slowly.
+        returns: steps that called plans return to, outermost first.
+        trail: (step, slot) of the questions answered, for "back".
+        idle: questions asked since anything new was learnt or told; many are a loop.
+        outcome, status: of the last lookup or transfer.
+        faults: steps that failed.
+    """
+
+    language: str
+    dialled: str = ""
+    step: str = ""
+    slot: str = ""
+    keys: str = ""
+    no_inputs: int = 0
+    no_matches: int = 0
+    digressions: int = 0
+    slots: Mapping[str, Filled] = field(default_factory=dict)
+    question: Understood | None = None
+    said: tuple[Speak, ...] = ()
+    slow: bool = False
+    returns: tuple[str, ...] = ()
+    trail: tuple[tuple[str, str], ...] = ()
+    idle: int = 0
+    outcome: str = ""
+    status: int = 0
+    faults: int = 0
+    ended: bool = False
