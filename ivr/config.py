@@ -233,6 +233,8 @@ class Store(_Section, frozen=True):
     """Transcripts and recordings older than this are purged; 0 keeps them. Days."""
     recordings: str = ""
     """Folder of stereo recordings; empty: calls are not recorded."""
+    messages: str = "var/messages"
+    """Folder of the messages that callers leave in `record` steps."""
 
 
 class Http(_Section, frozen=True):

@@ -60,7 +60,7 @@ ROOMS = (
     _room("backend", "ivr.backend*", "words observing backend_rules"),
     _room("caller", "ivr.caller*", "words"),
     # 3 conductors
-    _room("conductors", "ivr.session ivr.listening ivr.speaking",
+    _room("conductors", "ivr.session ivr.listening ivr.speaking ivr.turn_log ivr.transfer ivr.voicemail",
           "words observing meaning dialog telephony speech store backend backend_rules"),
     # 4 doors
     _room("web", "ivr.web*", "words observing store"),
