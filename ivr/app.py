@@ -27,8 +27,6 @@ from ivr.speech.prompts import Prompts
 from ivr.speech.tts import open_voices
 from ivr.store.store import Store
 from ivr.telephony.pool import LinePool
-from ivr.understanding.knowledge import Knowledge
-from ivr.understanding.understand import understand
 from ivr.web import server
 from ivr.web.api import create_app
 from ivr.web.status import LanguageStatus
@@ -85,9 +83,7 @@ class App:
         config = self.config
         recognizers = await asyncio.to_thread(engines.build, config)
         recognition = config.recognition
-        pool = stt.RecognizerPool(
-            recognizers, recognition.threads, recognition.queue_limit, functools.partial(understand, Knowledge(()))
-        )
+        pool = stt.RecognizerPool(recognizers, recognition.threads, recognition.queue_limit)
         closing.later(functools.partial(asyncio.to_thread, pool.close))
         voices, fallbacks = open_voices(config)
         self.health.languages = tuple(

@@ -33,7 +33,7 @@ from ivr.store.store import Store
 from ivr.telephony.leg import DialOutcome, Leg
 from ivr.telephony.pool import LinePool
 from ivr.turn import Hypothesis, Understood
-from ivr.understanding.understand import understand
+from ivr.understanding.understand import Vocabulary, understand
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +99,7 @@ class Session:
         self._listener = Listener(
             leg,
             house.recognizers,
-            functools.partial(understand, plan.knowledge),
+            functools.partial(understand, Vocabulary(plan.knowledge)),
             house.config.hearing,
             self._post,
             self._spawn,

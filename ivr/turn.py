@@ -6,10 +6,13 @@ Frozen and free of I/O; knows nothing of threads, SIP or engines.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-ExpectationKind = Literal["open", "yes_no", "digits", "choice", "date"]
+ExpectationKind = Literal[
+    "open", "yes_no", "digits", "choice", "date", "number", "money", "time", "phone", "place", "code", "text"
+]
 
 
 @dataclass(frozen=True)
@@ -17,12 +20,17 @@ class Expectation:
     """What a step waits for.
 
     Attributes:
-        kind: open question, yes or no, a digit string, one of a few phrases, or a date.
+        kind: an open question, or the kind of value that is asked for.
         language: ISO 639-1 code, `en`, `zh`, `ko`.
         phrases: for `choice`, every phrase that counts as an answer, in that language.
         min_digits: for `digits`, how many are needed before the answer can be complete.
         max_digits: for `digits`, how many end it at once.
         sensitive: the answer is masked in records and logs and silenced in recordings.
+        slot: name of the slot that the step asks for, empty when it asks for none.
+        slots: names of other slots that the same utterance may fill.
+        commands: universal commands in force: repeat, slower, help, back, cancel, operator, language.
+        digress: a question that the knowledge base answers may be answered here, whatever the step expects.
+        today: ISO date where the caller is, for "yesterday"; empty when relative dates mean nothing.
     """
 
     kind: ExpectationKind
@@ -31,6 +39,11 @@ class Expectation:
     min_digits: int = 1
     max_digits: int = 32
     sensitive: bool = False
+    slot: str = ""
+    slots: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    digress: bool = False
+    today: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,19 +81,40 @@ class Hypothesis:
 
 
 @dataclass(frozen=True)
+class Filled:
+    """One slot's value.
+
+    Attributes:
+        value: canonical, as the slot's kind writes it: `8620`, `12.50 CNY`, `1985-03-12`, `14:30`, a place's id.
+        confidence: 0..1, how sure the value is.
+        text: the words it was taken from, as recognised; empty when keys were pressed.
+        rivals: other values of the same slot that the sound does not rule out, best first.
+    """
+
+    value: str
+    confidence: float = 1.0
+    text: str = ""
+    rivals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Understood:
     """What an utterance was taken to mean under an expectation.
 
     Attributes:
         hypothesis: what was heard.
-        value: `yes`, `no`, `unsure`, the digits, the matched phrase, an ISO date, or the text of an open answer;
-            empty when it means nothing here (no-match).
-        intent: name of the intent of an open answer, empty when none was found.
+        value: the canonical value of what was expected, the matched phrase of a choice without a slot, or the text of
+            an open answer; empty when it means nothing here (no-match).
+        intent: name of the intent of an open answer or of a digression, empty when none was found.
         answer: what the knowledge base says to it, empty when nothing is above its bar.
         source: id of the knowledge entry that `answer` came from.
         confidence: 0..1, how sure the meaning is.
         complete: nothing more need be waited for: a yes, all digits, a finished question.
         partial: more is surely coming: a number cut in the middle, a sentence that breaks off.
+        slots: every slot that the utterance fills, the one asked for included.
+        command: the universal command it is; `language:zh` carries the language asked for.
+        corrects: what was said earlier is taken back: "no, not X, Y".
+        other: they want the other one of what was offered.
     """
 
     hypothesis: Hypothesis
@@ -91,4 +125,7 @@ class Understood:
     confidence: float = 0.0
     complete: bool = False
     partial: bool = False
-    slots: dict[str, str] = field(default_factory=dict)
+    slots: Mapping[str, Filled] = field(default_factory=dict)
+    command: str = ""
+    corrects: bool = False
+    other: bool = False

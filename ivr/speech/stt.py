@@ -82,7 +82,6 @@ class RecognizerPool:
         recognizers: language -> engines in the order in which they are tried.
         threads: worker threads.
         queue_limit: final decodes that may wait; beyond it an utterance is answered `failed` at once.
-        understand: what a hypothesis means; runs on the worker.
         deadline_s: audio in ms -> seconds one decode may take.
     """
 
@@ -91,12 +90,10 @@ class RecognizerPool:
         recognizers: Mapping[str, Sequence[Recognizer]],
         threads: int,
         queue_limit: int,
-        understand: Understand,
         deadline_s: Callable[[int], float] = default_deadline_s,
     ) -> None:
         self._recognizers = {language: tuple(engines) for language, engines in recognizers.items()}
         self._queue_limit = queue_limit
-        self._understand = understand
         self._deadline_s = deadline_s
         self._lock = threading.Condition()
         self._finals: deque[Ear] = deque()
@@ -118,9 +115,12 @@ class RecognizerPool:
     def languages(self) -> tuple[str, ...]:
         return tuple(self._recognizers)
 
-    def open(self, call_id: str, expectation: Expectation, understand: Understand | None = None) -> Ear:
-        """An ear for one utterance; `understand` in place of the pool's own. KeyError: no engine for the language."""
-        return Ear(self, call_id, expectation, self._recognizers[expectation.language], understand or self._understand)
+    def open(self, call_id: str, expectation: Expectation, understand: Understand) -> Ear:
+        """An ear for one utterance; `understand`, what a hypothesis means, runs on the worker right after a decode.
+
+        KeyError: no engine for the language.
+        """
+        return Ear(self, call_id, expectation, self._recognizers[expectation.language], understand)
 
     def warm(self) -> None:
         """Decode a moment of near-silence with every engine, so that the first caller does not pay for start-up."""

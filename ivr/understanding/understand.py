@@ -6,11 +6,13 @@ Pure; runs on the recogniser's thread right after the decode, so that the dialog
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from ivr.turn import Expectation, Hypothesis, Understood
 from ivr.understanding import expected
 from ivr.understanding.knowledge import Knowledge
+from ivr.understanding.slots import Slot
 
 SURE_OF_END = 0.5
 """`Hypothesis.ended` from which a sentence counts as finished."""
@@ -18,12 +20,20 @@ SURE_OF_MEANING = 0.7
 """Score of a match from which it does not matter how the sentence sounds: more words would not change the answer."""
 
 
-def understand(knowledge: Knowledge, expectation: Expectation, hypothesis: Hypothesis) -> Understood:
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a service knows words for: the answers of its knowledge file, and its slots by name."""
+
+    knowledge: Knowledge
+    slots: Mapping[str, Slot] = field(default_factory=dict)
+
+
+def understand(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypothesis) -> Understood:
     """What `hypothesis` means to a step that expects `expectation`. An empty value is a no-match."""
     if hypothesis.rejected or not re.search(r"\w", hypothesis.text):
         return Understood(hypothesis)
     if expectation.kind == "open":
-        return _open(knowledge, expectation.language, hypothesis)
+        return _open(vocabulary.knowledge, expectation.language, hypothesis)
     if expectation.kind == "digits":
         return _digits(expectation, hypothesis)
     if expectation.kind == "choice":

@@ -46,7 +46,6 @@ def make_pool() -> Iterator[Callable[..., RecognizerPool]]:
     pools: list[RecognizerPool] = []
 
     def make(*engines: ScriptedRecognizer, threads: int = 1, queue_limit: int = 8, **options) -> RecognizerPool:
-        options.setdefault("understand", meaning)
         pools.append(RecognizerPool({"en": engines}, threads, queue_limit, **options))
         return pools[-1]
 
@@ -57,7 +56,7 @@ def make_pool() -> Iterator[Callable[..., RecognizerPool]]:
 
 async def test_final_decode_gives_the_meaning_of_all_audio(make_pool) -> None:
     engine = ScriptedRecognizer(["lost card"])
-    ear = make_pool(engine).open("call", OPEN)
+    ear = make_pool(engine).open("call", OPEN, meaning)
     ear.accept(SPEECH)
     ear.accept(SPEECH)
     understood = await ear.finish()
@@ -68,7 +67,7 @@ async def test_final_decode_gives_the_meaning_of_all_audio(make_pool) -> None:
 async def test_speculative_decode_is_reused_when_only_silence_follows(make_pool) -> None:
     engine = ScriptedRecognizer(["balance", "wrong"])
     pool = make_pool(engine)
-    ear = pool.open("call", OPEN)
+    ear = pool.open("call", OPEN, meaning)
     ear.accept(SPEECH)
     guess = await ear.speculate()
     ear.accept(SILENCE)
@@ -79,7 +78,7 @@ async def test_speculative_decode_is_reused_when_only_silence_follows(make_pool)
 
 async def test_speech_after_the_pause_makes_the_final_decode_anew(make_pool) -> None:
     engine = ScriptedRecognizer(["my balance"])
-    ear = make_pool(engine).open("call", OPEN)
+    ear = make_pool(engine).open("call", OPEN, meaning)
     ear.accept(SPEECH)
     await ear.speculate()
     ear.accept(SILENCE)
@@ -91,7 +90,7 @@ async def test_speech_after_the_pause_makes_the_final_decode_anew(make_pool) -> 
 
 async def test_loud_audio_after_the_pause_is_decoded_even_if_nobody_said_that_speech_resumed(make_pool) -> None:
     engine = ScriptedRecognizer(["my balance"])
-    ear = make_pool(engine).open("call", OPEN)
+    ear = make_pool(engine).open("call", OPEN, meaning)
     ear.accept(SPEECH)
     await ear.speculate()
     ear.accept(SPEECH)
@@ -102,7 +101,7 @@ async def test_loud_audio_after_the_pause_is_decoded_even_if_nobody_said_that_sp
 async def test_finish_waits_for_a_running_speculative_decode_that_covers_the_utterance(make_pool) -> None:
     gate = Gate()
     engine = ScriptedRecognizer(["hours"], before=gate)
-    ear = make_pool(engine, threads=2).open("call", OPEN)
+    ear = make_pool(engine, threads=2).open("call", OPEN, meaning)
     ear.accept(SPEECH)
     guess = asyncio.create_task(ear.speculate())
     await gate.reached()
@@ -121,8 +120,8 @@ async def test_finals_go_before_speculative_decodes(make_pool) -> None:
         order.append(expectation.phrases[0])
         return Understood(hypothesis)
 
-    pool = make_pool(ScriptedRecognizer(before=gate, fallback="x"), understand=note)
-    ears = {n: pool.open(n, Expectation("open", "en", phrases=(n,))) for n in ("busy", "guess", "final")}
+    pool = make_pool(ScriptedRecognizer(before=gate, fallback="x"))
+    ears = {n: pool.open(n, Expectation("open", "en", phrases=(n,)), note) for n in ("busy", "guess", "final")}
     for ear in ears.values():
         ear.accept(SPEECH)
     busy = asyncio.create_task(ears["busy"].finish())
@@ -140,7 +139,7 @@ async def test_finals_go_before_speculative_decodes(make_pool) -> None:
 async def test_a_second_speculation_supersedes_the_first(make_pool) -> None:
     gate = Gate()
     engine = ScriptedRecognizer(["one", "one two"], before=gate)
-    ear = make_pool(engine).open("call", OPEN)
+    ear = make_pool(engine).open("call", OPEN, meaning)
     ear.accept(SPEECH)
     first = asyncio.create_task(ear.speculate())
     await gate.reached()
@@ -156,7 +155,7 @@ async def test_nothing_is_speculated_while_finals_wait(make_pool, monkeypatch) -
     monkeypatch.setattr(stt, "_FINALS_LATE_S", -1.0)
     gate = Gate()
     pool = make_pool(ScriptedRecognizer(before=gate, fallback="x"))
-    ears = [pool.open(str(n), OPEN) for n in range(3)]
+    ears = [pool.open(str(n), OPEN, meaning) for n in range(3)]
     for ear in ears:
         ear.accept(SPEECH)
     finals = [asyncio.create_task(ears[n].finish()) for n in (0, 1)]
@@ -170,7 +169,7 @@ async def test_nothing_is_speculated_while_finals_wait(make_pool, monkeypatch) -
 async def test_an_engine_that_raises_is_left_for_the_next_one(make_pool) -> None:
     broken, sound = ScriptedRecognizer([ValueError("broken")], name="broken"), ScriptedRecognizer(["yes"])
     pool = make_pool(broken, sound)
-    ear = pool.open("call", Expectation("yes_no", "en"))
+    ear = pool.open("call", Expectation("yes_no", "en"), meaning)
     ear.accept(SPEECH)
     understood = await ear.finish()
     assert (understood.value, understood.hypothesis.engine) == ("yes", "scripted")
@@ -178,7 +177,7 @@ async def test_an_engine_that_raises_is_left_for_the_next_one(make_pool) -> None
 
 
 async def test_without_an_engine_left_the_utterance_has_failed(make_pool) -> None:
-    ear = make_pool(ScriptedRecognizer([ValueError("broken")])).open("call", OPEN)
+    ear = make_pool(ScriptedRecognizer([ValueError("broken")])).open("call", OPEN, meaning)
     ear.accept(SPEECH)
     assert (await ear.finish()).hypothesis.rejected == "failed"
 
@@ -187,13 +186,13 @@ async def test_an_engine_that_hangs_is_left_and_its_late_result_dropped(make_poo
     gate = Gate()
     hung, sound = ScriptedRecognizer(["late"], before=gate, name="hung"), ScriptedRecognizer(["in time"])
     pool = make_pool(hung, sound, deadline_s=lambda _ms: 0.02)
-    ear = pool.open("call", OPEN)
+    ear = pool.open("call", OPEN, meaning)
     ear.accept(SPEECH)
     understood = await ear.finish()
     assert understood.value == "in time"
     assert pool.load().lost_threads == 1
     gate.open()
-    other = pool.open("next", OPEN)
+    other = pool.open("next", OPEN, meaning)
     other.accept(SPEECH)
     assert (await other.finish()).hypothesis.rejected in ("", "none_of_these")
     pool.close(timeout_s=10)
@@ -203,7 +202,7 @@ async def test_an_engine_that_hangs_is_left_and_its_late_result_dropped(make_poo
 async def test_a_hung_last_engine_ends_in_failed(make_pool) -> None:
     gate = Gate()
     pool = make_pool(ScriptedRecognizer(["late"], before=gate), deadline_s=lambda _ms: 0.02)
-    ear = pool.open("call", OPEN)
+    ear = pool.open("call", OPEN, meaning)
     ear.accept(SPEECH)
     assert (await ear.finish()).hypothesis.rejected == "failed"
     gate.open()
@@ -212,7 +211,7 @@ async def test_a_hung_last_engine_ends_in_failed(make_pool) -> None:
 async def test_finals_over_the_limit_fail_at_once(make_pool) -> None:
     gate = Gate()
     pool = make_pool(ScriptedRecognizer(before=gate, fallback="x"), queue_limit=1)
-    ears = [pool.open(str(n), OPEN) for n in range(3)]
+    ears = [pool.open(str(n), OPEN, meaning) for n in range(3)]
     for ear in ears:
         ear.accept(SPEECH)
     first = asyncio.create_task(ears[0].finish())
@@ -227,7 +226,7 @@ async def test_finals_over_the_limit_fail_at_once(make_pool) -> None:
 async def test_dropping_an_ear_frees_whoever_waits(make_pool) -> None:
     gate = Gate()
     pool = make_pool(ScriptedRecognizer(before=gate, fallback="x"))
-    ear = pool.open("call", OPEN)
+    ear = pool.open("call", OPEN, meaning)
     ear.accept(SPEECH)
     guess = asyncio.create_task(ear.speculate())
     await gate.reached()
@@ -241,7 +240,7 @@ async def test_closing_answers_what_waits(make_pool) -> None:
     gate = Gate()
     engine = ScriptedRecognizer(before=gate, fallback="x")
     pool = make_pool(engine)
-    ears = [pool.open(str(n), OPEN) for n in range(2)]
+    ears = [pool.open(str(n), OPEN, meaning) for n in range(2)]
     for ear in ears:
         ear.accept(SPEECH)
     tasks = [asyncio.create_task(ear.finish()) for ear in ears]
@@ -258,7 +257,7 @@ async def test_a_meaning_that_breaks_keeps_the_words(make_pool) -> None:
     def broken(_expectation: Expectation, _hypothesis: Hypothesis) -> Understood:
         raise RuntimeError("no meaning")
 
-    ear = make_pool(ScriptedRecognizer(["hello"]), understand=broken).open("call", OPEN)
+    ear = make_pool(ScriptedRecognizer(["hello"])).open("call", OPEN, broken)
     ear.accept(SPEECH)
     understood = await ear.finish()
     assert (understood.hypothesis.text, understood.value) == ("hello", "")
@@ -278,7 +277,7 @@ async def test_an_utterance_is_in_one_thread_at_a_time(make_pool) -> None:
             inside -= 1
         return Understood(hypothesis)
 
-    ear = make_pool(ScriptedRecognizer(fallback="x"), threads=4, understand=note).open("call", OPEN)
+    ear = make_pool(ScriptedRecognizer(fallback="x"), threads=4).open("call", OPEN, note)
     tasks = []
     for _ in range(20):
         ear.accept(SPEECH)
@@ -306,7 +305,7 @@ async def test_streaming_engines_get_audio_as_it_comes(make_pool) -> None:
             inner.accept = note
             return inner
 
-    ear = make_pool(Streaming(["go"])).open("call", OPEN)
+    ear = make_pool(Streaming(["go"])).open("call", OPEN, meaning)
     ear.accept(SPEECH)
     assert await asyncio.to_thread(fed.acquire, timeout=10)
     assert (await ear.finish()).value == "go"
@@ -315,7 +314,7 @@ async def test_streaming_engines_get_audio_as_it_comes(make_pool) -> None:
 async def test_audio_of_one_utterance_is_bounded(make_pool, monkeypatch) -> None:
     monkeypatch.setattr(stt, "_MOST_AUDIO_BYTES", 2 * len(SPEECH))
     engine = ScriptedRecognizer(fallback="x")
-    ear = make_pool(engine).open("call", OPEN)
+    ear = make_pool(engine).open("call", OPEN, meaning)
     for _ in range(5):
         ear.accept(SPEECH)
     await ear.finish()

@@ -7,7 +7,7 @@ import pytest
 from ivr.dialog.plan import load
 from ivr.turn import Alternative, Expectation, Hypothesis
 from ivr.understanding.knowledge import Knowledge
-from ivr.understanding.understand import understand
+from ivr.understanding.understand import Vocabulary, understand
 
 PLAN = load(Path(__file__).parents[3] / "dialplans" / "main.yaml")
 
@@ -48,14 +48,14 @@ def test_what_is_not_in_it_finds_nothing(question, language):
 def test_a_later_reading_can_find_what_the_best_one_hides():
     """The recogniser's alternatives count too, a little less."""
     heard = Hypothesis("what are your opening flowers", 0.5, (Alternative("what are your opening hours", 0.4),))
-    assert understand(PLAN.knowledge, Expectation("open", "en"), heard).source == "opening_hours"
+    assert understand(Vocabulary(PLAN.knowledge), Expectation("open", "en"), heard).source == "opening_hours"
 
 
 def test_an_unfinished_question_is_not_complete():
     """A sentence that sounds unfinished is waited for, one that sounds finished is not."""
     open_question = Expectation("open", "en")
-    cut = understand(PLAN.knowledge, open_question, Hypothesis("what is the fee for the", 0.9, ended=0.1))
-    whole = understand(PLAN.knowledge, open_question, Hypothesis("what is the fee for the card", 0.9, ended=0.9))
+    cut = understand(Vocabulary(PLAN.knowledge), open_question, Hypothesis("what is the fee for the", 0.9, ended=0.1))
+    whole = understand(Vocabulary(PLAN.knowledge), open_question, Hypothesis("what is the fee for the card", 0.9, ended=0.9))
     assert (cut.complete, cut.partial) == (False, True)
     assert (whole.complete, whole.partial) == (True, False)
 
@@ -63,16 +63,16 @@ def test_an_unfinished_question_is_not_complete():
 def test_four_of_six_digits_are_partial_and_six_complete():
     """The end-of-speech wait depends on how many digits are still missing."""
     six = Expectation("digits", "en", min_digits=6, max_digits=6)
-    assert understand(Knowledge(()), six, Hypothesis("one two three four", 0.9)).partial
-    assert understand(Knowledge(()), six, Hypothesis("one two three four five six", 0.9)).complete
+    assert understand(Vocabulary(Knowledge(())), six, Hypothesis("one two three four", 0.9)).partial
+    assert understand(Vocabulary(Knowledge(())), six, Hypothesis("one two three four five six", 0.9)).complete
 
 
 def test_a_rejected_hypothesis_means_nothing():
     """Silence and noise have no value, whatever the text."""
-    assert understand(PLAN.knowledge, Expectation("yes_no", "en"), Hypothesis("yes", rejected="no_speech")).value == ""
+    assert understand(Vocabulary(PLAN.knowledge), Expectation("yes_no", "en"), Hypothesis("yes", rejected="no_speech")).value == ""
 
 
 def test_a_doubtful_best_reading_does_not_become_yes_by_a_worse_one():
     """Alternatives never turn something else into a yes."""
     heard = Hypothesis("guess", 0.6, (Alternative("yes", 0.3),))
-    assert understand(Knowledge(()), Expectation("yes_no", "en"), heard).value != "yes"
+    assert understand(Vocabulary(Knowledge(())), Expectation("yes_no", "en"), heard).value != "yes"
