@@ -18,7 +18,8 @@ import structlog
 
 from ivr import __version__, log
 from ivr.config import Config, secret
-from ivr.dialog.plan import Plan, Plans, load_all
+from ivr.dialog.plan import Plan, Plans
+from ivr.dialog.plan_file import load_all
 from ivr.errors import InvalidInput, Problem
 from ivr.health import Health
 from ivr.session import House, starter

@@ -219,8 +219,8 @@ def _last(value: Value, count: Value) -> str:
 
 FUNCTIONS: Mapping[str, tuple[int, int, Callable[..., Value]]] = {
     "length": (1, 1, lambda value: Decimal(len(_text(value)))),
-    "number": (1, 1, lambda value: _number(value)),
-    "text": (1, 1, lambda value: _text(value)),
+    "number": (1, 1, _number),
+    "text": (1, 1, _text),
     "last": (2, 2, _last),
     "starts_with": (2, 2, lambda value, start: _text(value).startswith(_text(start))),
     "round": (1, 2, lambda value, digits=Decimal(0): _bounded(round(_number(value), min(10, max(0, int(digits)))))),
