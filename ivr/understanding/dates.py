@@ -49,7 +49,6 @@ _DAY_FIRST = re.compile(
 _MONTH_FIRST = re.compile(
     rf"\b(?P<month>{_MONTH}) (?:the )?(?:(?P<day>{_ORDINAL})(?: (?:of |in )?(?P<year>{numbers.RUN}))?|(?P<run>{numbers.RUN}))"
 )
-_MONTH_YEAR = re.compile(rf"\b(?P<month>{_MONTH})")
 _FIGURES = re.compile(
     r"(?<![\d.])(?:(?P<y>\d{4})[ .](?P<m>\d{1,2})[ .](?P<d>\d{1,2})|(?P<a>\d{1,2})[ .](?P<b>\d{1,2})[ .](?P<c>\d{4}))(?![\d.])"
 )
@@ -80,6 +79,8 @@ def breaks_off(said: str, language: str) -> bool:
         return bool(
             re.search(rf"{_NUMERAL_ZH}+[年月]份?$|(?:年|月){_NUMERAL_ZH}+$|(?:上|下|这)个?(?:周|星期|礼拜|月)?$", said)
         )
+    if re.search(rf"\b{_MONTH} (?:the )?{_ORDINAL}$", said):
+        return False
     return bool(re.search(rf"\b{_MONTH}$|\b{_MONTH} the$|{_ORDINAL}(?: of)?$|\b(?:next|last|this)$", said))
 
 
@@ -93,6 +94,11 @@ def compact(keys: str) -> str:
     a, b, y = int(keys[:2]), int(keys[2:4]), int(keys[4:])
     both = {v for v in (_iso(y, b, a), _iso(y, a, b)) if v and 1900 <= y < 2100}
     return both.pop() if len(both) == 1 else ""
+
+
+def month_and_day(keys: str, today: str) -> str:
+    """Four figures as month and day of the year nearest to `today`; empty when that is no date."""
+    return _nearest(int(keys[:2]), int(keys[2:]), _parsed(today)) if re.fullmatch(r"\d{4}", keys) else ""
 
 
 def _parsed(today: str) -> datetime.date | None:

@@ -60,7 +60,7 @@ _CARRIERS_EN = frozenset(
     {"near", "nearest", "next", "to", "by", "at", "around", "close", "from", "in", "the", "branch", "of", "a", "is",
      "beside", "opposite", "behind", "bank", "atm", "i'm", "i", "am", "any", "there", "closest", "where", "it's"}
 )  # fmt: skip
-_BAR_EN, _SHORT_BAR_EN, _KEY_WORTH = 0.78, 0.86, 0.97
+_BAR_EN, _SHORT_BAR_EN, _KEY_WORTH, _COST_IN_RANK_EN = 0.78, 0.86, 0.97, 4.0
 
 
 @dataclass(frozen=True)
@@ -196,14 +196,18 @@ class _English:
         if not windows or not self.ids:
             return
         spelt = process.cdist(["".join(words[a:b]) for a, b in windows], self.spelt, scorer=fuzz.ratio)
-        keyed = process.cdist(["".join(map(sounds.key_of, words[a:b])) for a, b in windows], self.keys, scorer=fuzz.ratio)
+        keyed = process.cdist(
+            ["".join(map(sounds.key_of, words[a:b])) for a, b in windows], self.keys, scorer=fuzz.ratio
+        )
         scores = np.maximum(spelt, (spelt + keyed) / 2 * _KEY_WORTH) / 100
         best = scores.argmax(axis=0)
         for name, window in enumerate(best.tolist()):
             score, letters = float(scores[window, name]), len(self.spelt[name])
             if score >= (_BAR_EN if letters > 7 else _SHORT_BAR_EN):
                 at, behind = windows[window]
-                yield _Named(self.ids[name], score, letters * (1 - _COST_IN_RANK * (1 - score)), " ".join(words[at:behind]))
+                yield _Named(
+                    self.ids[name], score, letters * (1 - _COST_IN_RANK_EN * (1 - score)), " ".join(words[at:behind])
+                )
 
 
 class Places:

@@ -98,7 +98,7 @@ def _times_en(said: str) -> Iterator[Span]:
             yield Span(*match.span(), "00:00" if match["word"] == "midnight" else "12:00")
             continue
         half = _half_en(match["part"])
-        clear = bool(match["fraction"] or match["clock"] or match["oclock"] or match["part"] or match["at"])
+        clear = bool(match["fraction"] or match["clock"] or match["oclock"] or match["part"] or match["at"] == "at ")
         if match["fraction"]:
             minutes = _FRACTIONS.get(match["fraction"]) or _minutes_en(match["minutes"])
             hour, sign = _hour_en(match["hour"]), -1 if match["way"] in ("to", "before", "till") else 1
@@ -115,7 +115,8 @@ def _times_en(said: str) -> Iterator[Span]:
             if len(values) == 2 and minutes < 10:
                 continue
         whole = bool(half or match["clock"] or match["oclock"] or minutes)
-        yield from _span(match, _placed(hour, minutes, half), clear and hour <= 24, whole)
+        clear = clear and (match["at"] != "at " or hour <= 12 or bool(minutes))
+        yield from _span(match, _placed(hour, minutes, half), clear, whole)
 
 
 def _minutes_en(run: str) -> int:
