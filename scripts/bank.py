@@ -43,6 +43,7 @@ import asyncio
 import base64
 import binascii
 import hmac
+import logging
 import os
 import signal
 import sqlite3
@@ -427,6 +428,8 @@ def make_app(options: argparse.Namespace, environ: Mapping[str, str]) -> web.App
 
 async def serve(app: web.Application, host: str, port: int) -> None:
     """Until SIGINT or SIGTERM. Raises CannotStart."""
+    # What a handler does wrong is told by errors_as_json; what a stranger sends is not worth a traceback.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
     await runner.setup()
     try:
