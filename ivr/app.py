@@ -61,6 +61,8 @@ class App:
             closing.later(self.store.close)
             if left := await self.store.recover("the server stopped during the call"):
                 logger.warning("calls left open by a dead server are recorded as failed", calls=left)
+            self.backends = Backends(self.config.backend)
+            closing.later(self.backends.close)
             web = await server.start(
                 create_app(self.store, self.health.status, secret(self.config.http.token_env), self._recordings,
                            self.config.http.token_env),
