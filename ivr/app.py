@@ -107,9 +107,7 @@ class App:
             starter(lambda: house, self.plans.by_name.get),
             apology={language: str(path) for language, path in apology.items()},
         )
-        backends = Backends(config.backend)
-        closing.later(backends.close)
-        house = House(config, lines, pool, self._prompts, self.store, backends, apology, ringback)
+        house = House(config, lines, pool, self._prompts, self.store, self.backends, apology, ringback)
         self.health.lines, self.health.recognizers = lines, pool
         await lines.start()
         closing.later(lines.close)
