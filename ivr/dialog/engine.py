@@ -248,7 +248,7 @@ class _Walk:
         due = questions.due(here, self.state)
         if due is None:
             return "next", here.next
-        opening = here.prompt and not any(f.slot in self.state.slots for f in here.fields)
+        opening = here.prompt and not self.state.slot and not any(f.slot in self.state.slots for f in here.fields)
         if (slot := "" if opening else due.slot) != self.state.slot:
             self.state = replace(self.state, slot=slot, no_inputs=0, no_matches=0)
         return "", ""

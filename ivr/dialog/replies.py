@@ -100,9 +100,9 @@ def command(plan: Plan, state: State, step: Asking, question: Question, name: st
             text = question.events.help
             return Reply(again, say=(text.get(state.language, ""),) if text else ())
         case "operator":
-            return Reply(state, plan.operator, learnt=True)
+            return Reply(state, question.events.operator, learnt=True)
         case "cancel":
-            return Reply(_without(state, _asks_for(step)), plan.cancel, learnt=True)
+            return Reply(_without(state, _asks_for(step)), question.events.cancel, learnt=True)
         case "back":
             return _back(plan, again)
     after = plan.languages.index(state.language) + 1 if state.language in plan.languages else 0
@@ -121,8 +121,8 @@ def _back(plan: Plan, state: State) -> Reply:
         return Reply(_without(state, (state.slot,)))
     name, part, returns = trail.pop()
     emptied = (part,) if part else _asks_for(plan.steps[name])  # type: ignore[arg-type]
-    state = _without(replace(state, trail=tuple(trail), returns=returns), (*emptied, state.slot))
-    return Reply(state, name)
+    state = _without(state, (*emptied, state.slot))
+    return Reply(replace(state, slot=part, no_inputs=0, no_matches=0, trail=tuple(trail), returns=returns), name)
 
 
 def _asks_for(step: Asking) -> tuple[str, ...]:
