@@ -106,7 +106,7 @@ def test_text_that_is_not_utf_8_has_its_line(tmp_path):
         ("[sip]\nallow = ['10.0.0.1/8']\n", "2: sip.allow.0: `10.0.0.1/8` is not a network"),
         ("[sip]\npublic_address = 'me'\n", "2: sip.public_address: `me` is not an IP address (like 192.0.2.7)"),
         ("[sip]\ncodecs = []\n", "2: sip.codecs: no codec (list PCMU at least)"),
-        ("[sip]\nrtp_port = 65500\n", "2: sip.rtp_port: 100 ports for each line process do not fit above it"),
+        ("[sip]\nrtp_port = 65500\n", "2: sip.rtp_port: 200 ports for each line process do not fit above it"),
         ("[[number]]\npattern = '4 0'\nplan = 'x'\n", "2: number.0.pattern: `4 0` is no number pattern"),
         ("[[number]]\npattern = '4.0'\nplan = 'x'\n", "2: number.0.pattern: `4.0` is no number pattern"),
         (NUMBER + NUMBER, "5: number.1.pattern: a second number with pattern `400` (give it another one)"),
