@@ -367,7 +367,7 @@ class Plan:
         return self.vocabulary.knowledge
 
     def prompts(self) -> Iterator[tuple[str, str]]:
-        """Every (language, text) that this plan says as it stands, answers included; for making speech ahead of time."""
+        """Every (language, text) said as it stands, answers included; for making speech ahead of time."""
         for step in self.steps.values():
             for prompt in prompts_of(step):
                 yield from ((language, text) for language, text in prompt.items() if not NAMED.search(text))
