@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from ivr.dialog.plan import Answer, Ask, Hangup, Plan, Prompt, Say, Transfer
 from ivr.turn import Expectation, Hypothesis, Understood
-from ivr.understanding import expected
+from ivr.understanding import dates
 
 MAX_STEPS_AT_ONCE = 50
 """Steps walked without an input; more is a plan that goes round in circles."""
@@ -244,10 +244,8 @@ def _keyed(plan: Plan, state: State, ask: Ask, keys: str) -> tuple[State, tuple[
     value = ""
     if ask.expect == "digits" and keys.isdecimal() and ask.min_digits <= len(keys) <= ask.max_digits:
         value = keys
-    elif ask.expect == "date" and len(keys) == 8:
-        value = expected.date(f"{keys[:4]} {keys[4:6]} {keys[6:]}", "en") or expected.date(
-            f"{keys[4:]} {keys[2:4]} {keys[:2]}", "en"
-        )
+    elif ask.expect == "date":
+        value = dates.compact(keys)
     elif ask.expect == "yes_no":
         value = {"1": "yes", "2": "no"}.get(keys, "")
     elif ask.expect == "choice":
