@@ -54,6 +54,7 @@ def create_app(
         ("/openapi.json", api.openapi),
         ("/v1/calls", api.calls),
         ("/v1/calls/{id}", api.call),
+        ("/v1/calls/{id}/inputs", api.inputs),
         ("/v1/calls/{id}/recording", api.recording),
     ):
         app.router.add_get(path, handler)
@@ -97,6 +98,13 @@ class _Api:
 
     async def call(self, request: web.Request) -> web.Response:
         return _json(await self._find(request))
+
+    async def inputs(self, request: web.Request) -> web.Response:
+        call_id = request.match_info["id"]
+        found = await self._store.inputs(call_id) if _CALL_ID.fullmatch(call_id) else None
+        if found is None:
+            raise Refusal(404, "no call has this id")
+        return _json(found)
 
     async def recording(self, request: web.Request) -> web.StreamResponse:
         call = (await self._find(request)).call

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import msgspec
 
 from ivr.line.messages import Cause
-from ivr.store.records import CallDetail, CallPage
+from ivr.store.records import CallDetail, CallInputs, CallPage
 from ivr.web.problem import CONTENT_TYPE as PROBLEM
 from ivr.web.problem import Problem
 from ivr.web.query import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, TEXT_MAX
@@ -133,13 +133,19 @@ def _paths() -> dict[str, Any]:
             "calls",
             (_CALL_ID,),
         ),
+        "/v1/calls/{id}/inputs": _get(
+            "What was given to a call's dialog, in order; it replays",
+            {"200": _body("The inputs", _JSON, _ref("CallInputs")), **_problems("401", "404", "503")},
+            "calls",
+            (_CALL_ID,),
+        ),
         "/v1/calls/{id}/recording": _get("The recording of a call", recording, "calls", (_CALL_ID,)),
     }
 
 
 def document() -> dict[str, Any]:
     """The whole document, ready for JSON."""
-    types = [CallPage, CallDetail, Health, Ready, Problem]
+    types = [CallPage, CallDetail, CallInputs, Health, Ready, Problem]
     _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     return {
         "openapi": "3.1.0",

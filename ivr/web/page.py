@@ -26,6 +26,8 @@ PAGE = """<!doctype html>
   <dd>calls, newest first; parameters cursor, limit, since, until, number, caller, cause, language, plan</dd>
   <dt>/v1/calls/{id}</dt>
   <dd>one call: its legs and turns, who ended it and why</dd>
+  <dt>/v1/calls/{id}/inputs</dt>
+  <dd>what was given to its dialog, in order; <code>ivr replay</code> runs it through a draft of a plan</dd>
   <dt>/v1/calls/{id}/recording</dt>
   <dd>its recording, a stereo WAV: left the caller, right the server</dd>
   <dt><a href="/openapi.json">/openapi.json</a></dt>

@@ -55,7 +55,9 @@ def test_an_unfinished_question_is_not_complete():
     """A sentence that sounds unfinished is waited for, one that sounds finished is not."""
     open_question = Expectation("open", "en")
     cut = understand(Vocabulary(PLAN.knowledge), open_question, Hypothesis("what is the fee for the", 0.9, ended=0.1))
-    whole = understand(Vocabulary(PLAN.knowledge), open_question, Hypothesis("what is the fee for the card", 0.9, ended=0.9))
+    whole = understand(
+        Vocabulary(PLAN.knowledge), open_question, Hypothesis("what is the fee for the card", 0.9, ended=0.9)
+    )
     assert (cut.complete, cut.partial) == (False, True)
     assert (whole.complete, whole.partial) == (True, False)
 
@@ -69,7 +71,12 @@ def test_four_of_six_digits_are_partial_and_six_complete():
 
 def test_a_rejected_hypothesis_means_nothing():
     """Silence and noise have no value, whatever the text."""
-    assert understand(Vocabulary(PLAN.knowledge), Expectation("yes_no", "en"), Hypothesis("yes", rejected="no_speech")).value == ""
+    assert (
+        understand(
+            Vocabulary(PLAN.knowledge), Expectation("yes_no", "en"), Hypothesis("yes", rejected="no_speech")
+        ).value
+        == ""
+    )
 
 
 def test_a_doubtful_best_reading_does_not_become_yes_by_a_worse_one():
