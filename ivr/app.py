@@ -17,8 +17,10 @@ from pathlib import Path
 import structlog
 
 from ivr import __version__, log
+from ivr.backend.client import Backends
 from ivr.config import Config, secret
-from ivr.dialog.plan import Plan, Plans, load_all
+from ivr.dialog.plan import Plan, Plans
+from ivr.dialog.plan_file import load_all
 from ivr.errors import InvalidInput, Problem
 from ivr.health import Health
 from ivr.session import House, starter
@@ -103,7 +105,9 @@ class App:
             starter(lambda: house, self.plans.by_name.get),
             apology={language: str(path) for language, path in apology.items()},
         )
-        house = House(config, lines, pool, self._prompts, self.store, apology, ringback)
+        backends = Backends(config.backend)
+        closing.later(backends.close)
+        house = House(config, lines, pool, self._prompts, self.store, backends, apology, ringback)
         self.health.lines, self.health.recognizers = lines, pool
         await lines.start()
         closing.later(lines.close)

@@ -27,6 +27,14 @@ Language = Annotated[str, msgspec.Meta(pattern="^[a-z]{2}$")]
 RTP_PORTS = 100
 """UDP ports of RTP that each line process takes from `sip.rtp_port` on."""
 
+_LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_URL = re.compile(
+    rf"https?://(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?"
+    r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*/?"
+)
+_NUMERIC = re.compile(r"(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)$")
+"""Hosts whose last label is a number: an IPv4 address or nothing (WHATWG URL, "ends in a number")."""
+
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pass
@@ -135,6 +143,25 @@ class Agent(_Section, frozen=True):
     """Where this agent is rung, like `sip:anna@192.0.2.7`."""
 
 
+class Backend(_Section, frozen=True):
+    """An HTTP service that plans look things up in and notify. A plan gives its name and a path, never a host."""
+
+    name: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_-]{0,31}$")]
+    """Name that a plan's step gives as its `backend`."""
+    url: str
+    """Where it is: `https://HOST`, with a port and the beginning of all paths where there are any."""
+    networks: tuple[str, ...] = ()
+    """Networks, in CIDR form, that are not public and that its host may be in all the same; empty: none."""
+    token_env: str = ""
+    """Name of the environment variable that holds its bearer token; empty: none is sent."""
+    webhook_secret_env: str = ""
+    """Name of the environment variable that holds the secret (`whsec_...`) notifications are signed with."""
+    timeout_s: Annotated[int, msgspec.Meta(ge=1, le=60)] = 3
+    """A lookup ends here, and one try of a notification, where the plan does not say. Seconds."""
+    calls_at_once: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 8
+    """Lookups under way; one more is not made and counts as `busy` at once. As many notifications besides."""
+
+
 class Hearing(_Section, frozen=True):
     """Voice-activity detection and the waits that decide when a caller has finished. All in ms of audio."""
 
@@ -206,6 +233,8 @@ class Store(_Section, frozen=True):
     """Transcripts and recordings older than this are purged; 0 keeps them. Days."""
     recordings: str = ""
     """Folder of stereo recordings; empty: calls are not recorded."""
+    messages: str = "var/messages"
+    """Folder of the messages that callers leave in `record` steps."""
 
 
 class Http(_Section, frozen=True):
@@ -247,6 +276,7 @@ class _File(_Section, frozen=True):
     number: tuple[Number, ...] = ()
     trunk: tuple[Trunk, ...] = ()
     agent: tuple[Agent, ...] = ()
+    backend: tuple[Backend, ...] = ()
     hearing: Hearing = Hearing()
     speech: dict[Language, Speech] = {}
     recognition: Recognition = Recognition()
@@ -315,8 +345,11 @@ def _faults(config: Config) -> Iterator[tuple[Place, str, str]]:
     yield from _twice("number", "pattern", config.number)
     yield from _twice("trunk", "name", config.trunk)
     yield from _twice("agent", "name", config.agent)
+    yield from _twice("backend", "name", config.backend)
     for index, trunk in enumerate(config.trunk):
         yield from _trunk_faults(index, trunk)
+    for index, backend in enumerate(config.backend):
+        yield from _backend_faults(index, backend)
     if (
         not config.hearing.complete_ms
         <= config.hearing.finished_ms
@@ -339,6 +372,34 @@ def _trunk_faults(index: int, trunk: Trunk) -> Iterator[tuple[Place, str, str]]:
     for position, prefix in enumerate(trunk.prefixes):
         if not re.fullmatch(r"\+?[0-9]+", prefix):
             yield ("trunk", index, "prefixes", position), f"`{prefix}` is no prefix", 'digits, like "+49" or "0049"'
+
+
+def _backend_faults(index: int, backend: Backend) -> Iterator[tuple[Place, str, str]]:
+    if fault := _url_fault(backend.url):
+        yield ("backend", index, "url"), *fault
+    for position, network in enumerate(backend.networks):
+        if not _fits(ipaddress.ip_network, network):
+            mend = "write it like 10.1.0.0/16"
+            yield ("backend", index, "networks", position), f"`{network}` is not a network", mend
+
+
+def _url_fault(url: str) -> tuple[str, str] | None:
+    """What is wrong with the URL of a back end, and the mend. It is not shown where it may hold a password."""
+    parts = _URL.fullmatch(url)
+    if "@" in url:
+        return "a URL with a user or password in it", "take it out; token_env names the variable of a token"
+    if parts is None:
+        return f"`{url}` is no URL of a back end", "like https://core.example:8443/api, without query"
+    host, port = parts["host"], parts["port"]
+    if host.startswith("["):
+        good = _fits(ipaddress.IPv6Address, host[1:-1])
+    else:
+        good = _fits(ipaddress.IPv4Address, host) if _NUMERIC.search(host) else True
+    if not good:
+        return f"`{host}` is not an IP address", "four numbers like 192.0.2.7, or IPv6 like [2001:db8::7]"
+    if port is not None and not 1 <= int(port) <= 65_535:
+        return f"{port} is no port", "from 1 to 65535"
+    return None
 
 
 def _twice(table: str, key: str, items: tuple[msgspec.Struct, ...]) -> Iterator[tuple[Place, str, str]]:

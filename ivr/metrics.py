@@ -24,6 +24,7 @@ PlatformCollector(registry=registry)
 
 _GAP_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 4.0, 8.0)
 _DECODE_S = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0)
+_ASK_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 _CALL_S = (1, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 
 
@@ -64,6 +65,9 @@ _store_failures = _counter("store_failures", "Writes to the database that failed
 _store_lost = _counter("store_lost", "Records given up")
 _store_queue = _gauge("store_queue_depth", "Records not yet written")
 _http = _counter("http_requests", "HTTP requests", "route", "status")
+_backend = _counter("backend_requests", "Questions to back ends, by what came of them", "backend", "outcome")
+_backend_time = _histogram("backend_seconds", "Question to answer of a back end", _ASK_S, "backend")
+_notifications = _counter("notifications", "Notifications to back ends, by what came of them", "backend", "outcome")
 
 
 def call_started(direction: str) -> None:
@@ -163,6 +167,17 @@ def store_queue(depth: int) -> None:
 def http_request(route: str, status: int) -> None:
     """`route` is the template, never the path asked for."""
     _http.labels(route, str(status)).inc()
+
+
+def backend_asked(backend: str, outcome: str, took_ms: int) -> None:
+    """`outcome` is that of `ivr.backend.messages.Response`; `took_ms` with retries."""
+    _backend.labels(backend, outcome).inc()
+    _backend_time.labels(backend).observe(took_ms / 1000)
+
+
+def backend_notified(backend: str, outcome: str) -> None:
+    """Once a notification, when it has arrived (`ok`) or was given up."""
+    _notifications.labels(backend, outcome).inc()
 
 
 def render() -> bytes:

@@ -7,40 +7,59 @@ nothing of pjsua2, recognisers' insides or SQL.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
 import structlog
 
-from ivr import metrics
+from ivr import metrics, transfer
+from ivr.backend.client import Backends, Request
 from ivr.config import Config
 from ivr.dialog import engine
 from ivr.dialog.plan import Plan
+from ivr.dialog.state import (
+    KEY_TIMEOUT_MS,
+    Action,
+    Connect,
+    Connected,
+    End,
+    Fetch,
+    Fetched,
+    Heard,
+    Input,
+    Key,
+    KeysEnded,
+    Listen,
+    Recorded,
+    Silence,
+    Speak,
+    Started,
+    State,
+    TakeMessage,
+    Tell,
+    WaitKeys,
+)
 from ivr.line.messages import Dtmf, LegEnded, LegState, PlayoutStarted, Segment
 from ivr.listening import Listener, Quiet, Utterance
 from ivr.speaking import Speaker
 from ivr.speech.prompts import Prompts
 from ivr.speech.stt import RecognizerPool
-from ivr.store.records import CallEnd, CallStart, Latency, LegQuality, LegRecord, TurnRecord
+from ivr.store.records import Latency
 from ivr.store.store import Store
-from ivr.telephony.leg import DialOutcome, Leg
+from ivr.telephony.leg import Leg
 from ivr.telephony.pool import LinePool
-from ivr.turn import Hypothesis, Understood
-from ivr.understanding.understand import Vocabulary, understand
+from ivr.turn_log import CameIn, TurnLog, now
+from ivr.understanding.understand import understand
+from ivr.voicemail import MessageTaker
 
 log = structlog.get_logger(__name__)
 
 INBOX_LIMIT = 1_024
 GOODBYE_WITHIN_S = 30
-HANGUP_WITHIN_S = 1
-_OUTCOMES = {"busy": "busy", "no_answer": "no_answer", "cancelled": "no_answer"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +71,7 @@ class House:
     recognizers: RecognizerPool
     prompts: Prompts
     store: Store
+    backends: Backends
     apology: Mapping[str, Path]
     ringback: Path
 
@@ -61,54 +81,20 @@ class _KeyTimeout:
     serial: int
 
 
-@dataclass(frozen=True)
-class _Transferred:
-    outcome: str
-
-
-@dataclass(frozen=True)
-class _Input:
-    """What came in, for the record. `end_ms`: last voiced frame on the leg's audio clock, negative for none."""
-
-    understood: Understood | None = None
-    keys: str = ""
-    rejected: str = ""
-    end_ms: int = -1
-    latency: Latency = Latency()
-
-
-@dataclass(frozen=True)
-class _Answering:
-    """A completed turn that waits for our next word, to know how fast it came."""
-
-    turn: TurnRecord
-    end_ms: int
-    at: float
-    kind: str
-
-
 class Session:
     """One inbound call on one version of one plan."""
 
     def __init__(self, house: House, leg: Leg, plan: Plan) -> None:
         self.id = uuid.uuid4().hex
         self._house, self._leg, self._plan = house, leg, plan
-        self._state = engine.State(leg.info.language)
+        self._state = State(leg.info.language, leg.info.number)
         self._inbox: asyncio.Queue[object] = asyncio.Queue(INBOX_LIMIT)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._listener = Listener(
-            leg,
-            house.recognizers,
-            functools.partial(understand, Vocabulary(plan.knowledge)),
-            house.config.hearing,
-            self._post,
-            self._spawn,
-        )
-        self._speaker = Speaker(leg, house.prompts, leg.info.language, self._apology, self._spawn)
-        self._turn: TurnRecord | None = None
-        self._turns = 0
-        self._answering: _Answering | None = None
-        self._begun = time.monotonic()
+        meaning = functools.partial(understand, plan.vocabulary)
+        self._listener = Listener(leg, house.recognizers, meaning, house.config.hearing, self._post, self._spawn)
+        self._speaker = Speaker(leg, house.prompts, self._apology, self._spawn)
+        self._messages = MessageTaker(leg, house.config.path(house.config.store.messages), self._post, self._spawn)
+        self._turns = TurnLog(house.store, self.id, self._speaker.account)
         self._kind = ""
         self._keys_serial = 0
         self._keys = ""
@@ -130,67 +116,21 @@ class Session:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
             self._listener.close()
-            await self._end(ended or self._leg.ended)
-
-    # Records ------------------------------------------------------------------------------------------------------
+            await asyncio.to_thread(self._messages.close)
+            cause, by = await self._turns.end(self._leg, ended or self._leg.ended, self._outcome, self._recording)
+            log.info("call ends", cause=cause, by=by, outcome=self._outcome)
 
     async def _begin(self) -> None:
-        info = self._leg.info
+        info, config = self._leg.info, self._house.config
         log.info("call begins", leg=self._leg.id, number=info.number, language=info.language, plan=self._plan.version)
         self._leg.answer(info.language)
-        metrics.call_started(info.direction)
-        await self._house.store.begin(
-            CallStart(id=self.id, direction=info.direction, number=info.number, caller=info.caller,
-                      language=info.language, started_at=_now(), plan=self._plan.name, plan_version=self._plan.version,
-                      sip_call_id=info.sip_call_id, source=info.source,
-                      trunk=info.peer if any(t.name == info.peer for t in self._house.config.trunk) else "")
-        )  # fmt: skip
-        await self._house.store.leg(
-            self.id, LegRecord(id=self._leg.id, direction=info.direction, address=info.caller, started_at=_now())
-        )
-        if self._house.config.store.recordings:
-            folder = self._house.config.path(self._house.config.store.recordings)
+        trunk = info.peer if any(t.name == info.peer for t in config.trunk) else ""
+        await self._turns.begin(self._leg, self._plan.name, self._plan.version, trunk)
+        if config.store.recordings:
+            folder = config.path(config.store.recordings)
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._recording = f"{self.id}.wav"
             self._leg.record(str(folder / self._recording))
-
-    async def _end(self, ended: LegEnded | None) -> None:
-        if self._answering is not None:
-            await self._flush_turn(self._answering.turn.latency)
-        await self._write_unanswered()
-        cause = ended.cause if ended is not None else "shutdown"
-        by = ended.by if ended is not None else "us"
-        if ended is not None:
-            await self._write_leg(self._leg, ended)
-        await self._house.store.end(
-            self.id,
-            CallEnd(ended_at=_now(), cause=cause, by=by, reason=ended.reason if ended else "",
-                    outcome=self._outcome, recording=self._recording)
-        )  # fmt: skip
-        metrics.call_ended(cause, by, round((time.monotonic() - self._begun) * 1000))
-        log.info("call ends", cause=cause, by=by, outcome=self._outcome)
-
-    async def _write_leg(self, leg: Leg, ended: LegEnded) -> None:
-        quality = ended.quality
-        await self._house.store.leg(
-            self.id,
-            LegRecord(id=leg.id, direction=leg.info.direction, ended_at=_now(), cause=ended.cause, by=ended.by,
-                      code=ended.code or None, reason=ended.reason, codec=quality.codec or leg.codec,
-                      quality=LegQuality(packets=quality.packets, lost=quality.lost, jitter_ms=quality.jitter_ms,
-                                         rtt_ms=quality.rtt_ms))
-        )  # fmt: skip
-
-    async def _flush_turn(self, latency: Latency) -> None:
-        """Write the turn that was answered, once it is known how fast."""
-        if self._answering is not None:
-            turn, self._answering = self._answering.turn, None
-            await self._house.store.turn(self.id, msgspec.structs.replace(turn, latency=latency))
-
-    async def _write_unanswered(self) -> None:
-        """Write the turn that was said and never answered: a goodbye, a transfer's announcement."""
-        if self._turn is not None:
-            turn, self._turn = self._turn, None
-            await self._house.store.turn(self.id, msgspec.structs.replace(turn, said=self._speaker.account()))
 
     # The loop -----------------------------------------------------------------------------------------------------
 
@@ -222,145 +162,124 @@ class Session:
             item = await self._inbox.get()
             if isinstance(item, LegEnded):
                 return item
-            await self._handle(item)
+            try:
+                await self._handle(item)
+            except Exception:
+                log.exception("the dialog failed", step=self._state.step)
+                await self._apologise()
+
+    async def _apologise(self) -> None:
+        """Say that something went wrong and hang up; at the second time hang up at once."""
+        if self._state.ended:
+            self._leg.hangup("failed")
+            return
+        self._state = replace(self._state, ended=True)
+        words = self._plan.failed.get(self._state.language, "")
+        await self._say([Speak(words, self._state.language, "none")])
+        self._act(End("failed"))
 
     async def _handle(self, item: object) -> None:
         match item:
             case LegState(state="answered"):
-                await self._house.store.leg(
-                    self.id, LegRecord(id=self._leg.id, answered_at=_now(), codec=self._leg.codec)
-                )
-                await self._step(engine.Started())
+                await self._turns.answered(self._leg)
+                await self._step(Started())
             case Utterance():
                 await self._utterance(item)
             case Quiet():
-                await self._step(engine.Silence(), _Input(rejected="no_input"))
-            case Dtmf(digit=digit):
+                await self._step(Silence(), CameIn(rejected="no_input"))
+            case Dtmf(digit=digit) if not self._messages.taking:
                 await self._key(digit)
             case _KeyTimeout(serial=serial) if serial == self._keys_serial:
-                await self._step(engine.KeysEnded(), _Input(keys=self._keys))
-            case _Transferred(outcome=outcome):
-                await self._step(engine.Connected(outcome))
+                await self._step(KeysEnded(), CameIn(keys=self._keys))
+            case Connected() | Fetched() | Recorded():
+                await self._step(item)
             case PlayoutStarted():
-                await self._started(item)
+                await self._turns.playout_began(item, self._speaker.render_ms(item))
             case _:
                 self._speaker.on(item)
                 self._listener.on(item)
-
-    async def _started(self, started: PlayoutStarted) -> None:
-        render_ms = self._speaker.render_ms(started)
-        if self._answering is None or render_ms is None:
-            return
-        done = self._answering
-        if done.end_ms < 0:
-            await self._flush_turn(done.turn.latency)
-            return
-        total_ms = max(0, started.at_ms - done.end_ms)
-        since_endpoint = round((time.monotonic() - done.at) * 1000)
-        metrics.answer_began(done.turn.language or "", done.kind, total_ms)
-        await self._flush_turn(
-            msgspec.structs.replace(
-                done.turn.latency,
-                render_ms=render_ms,
-                playout_ms=max(0, since_endpoint - render_ms),
-                total_ms=total_ms,
-                endpoint_ms=max(0, total_ms - since_endpoint),
-            )
-        )
+                self._messages.on(item)
 
     async def _utterance(self, heard: Utterance) -> None:
-        metrics.decoded(heard.understood.hypothesis.engine, "final", heard.understood.hypothesis.decode_ms)
+        hypothesis = heard.understood.hypothesis
+        metrics.decoded(hypothesis.engine, "final", hypothesis.decode_ms)
         metrics.speculation_used(heard.speculative)
-        latency = Latency(decode_ms=heard.understood.hypothesis.decode_ms, speculative_hit=heard.speculative)
-        given = _Input(heard.understood, end_ms=heard.ended.end_ms, latency=latency)
-        await self._step(engine.Heard(heard.understood), given)
+        latency = Latency(decode_ms=hypothesis.decode_ms, speculative_hit=heard.speculative)
+        given = CameIn(heard.understood, end_ms=heard.ended.end_ms, latency=latency)
+        await self._step(Heard(heard.understood), given)
 
     async def _key(self, digit: str) -> None:
         self._listener.drop_utterance()
         self._keys_serial += 1
         self._keys += digit
-        await self._step(engine.Key(digit), _Input(keys=self._keys))
-
-    def _complete_turn(self, given: _Input, engine_ms: int, value: str | None) -> None:
-        """Complete the present turn with what came in; it is written once our next word leaves.
-
-        `value` is what the dialog took it for, None when it took nothing.
-        """
-        if self._turn is None:
-            return
-        understood = given.understood or Understood(Hypothesis(""))
-        hypothesis = understood.hypothesis
-        rejected = given.rejected or hypothesis.rejected
-        if given.understood is not None and not understood.value:
-            rejected = rejected or "no_match"
-        turn = msgspec.structs.replace(
-            self._turn,
-            said=self._speaker.account(),
-            heard=hypothesis.text or None,
-            alternatives=hypothesis.alternatives,
-            confidence=min(1.0, max(0.0, hypothesis.confidence)) if hypothesis.text else None,
-            engine=hypothesis.engine or None,
-            value=(value if value is not None else understood.value) or None,
-            intent=understood.intent or None,
-            answer=understood.answer or None,
-            source=understood.source or None,
-            keys=given.keys or None,
-            rejected=rejected or None,
-            latency=msgspec.structs.replace(given.latency, engine_ms=engine_ms),
-        )
-        self._turn = None
-        self._answering = _Answering(turn, given.end_ms, time.monotonic(), self._kind)
-        metrics.turn_done(turn.language or "", rejected or ("key" if given.keys else "understood"))
+        await self._step(Key(digit), CameIn(keys=self._keys))
 
     # Actions ------------------------------------------------------------------------------------------------------
 
-    async def _step(self, given: engine.Input, heard: _Input | None = None) -> None:
+    async def _step(self, given: Input, came_in: CameIn | None = None) -> None:
         begun, before = time.perf_counter(), self._state
-        self._state, actions = engine.step(self._plan, before, given)
-        if heard is not None and actions and actions != (engine.WaitKeys(),):
-            value = self._state.values.get(before.step) if self._state.values is not before.values else None
-            self._complete_turn(heard, round((time.perf_counter() - begun) * 1000), value)
-        said = [a for a in actions if isinstance(a, engine.Speak)]
+        self._state, actions = engine.step(self._plan, before, given, now())
+        if came_in is not None and actions and actions != (WaitKeys(),):
+            engine_ms = round((time.perf_counter() - begun) * 1000)
+            self._turns.answer(came_in, engine_ms, _learnt(before, self._state), self._kind)
+        said = [a for a in actions if isinstance(a, Speak)]
         if said:
-            await self._write_unanswered()
-            self._turn = TurnRecord(
-                index=self._turns, step=self._state.step, started_at=_now(), language=self._state.language
-            )
-            self._turns += 1
-            self._speaker.speak(said)
+            await self._say(said)
         for action in actions:
-            match action:
-                case engine.Listen():
-                    self._listen(action)
-                case engine.WaitKeys():
-                    self._wait_keys()
-                case engine.Connect():
-                    self._listener.close()
-                    self._spawn(self._connect(action))
-                case engine.End(outcome=outcome):
-                    self._outcome = outcome
-                    self._listener.close()
-                    self._spawn(self._say_goodbye())
-                case _:
-                    pass
+            self._act(action)
 
-    def _listen(self, action: engine.Listen) -> None:
+    async def _say(self, said: Sequence[Speak]) -> None:
+        await self._turns.said(self._state.step, self._state.language)
+        self._mute(any(s.sensitive for s in said))
+        self._speaker.speak(said)
+
+    def _act(self, action: Action) -> None:
+        match action:
+            case Listen():
+                self._listen(action)
+            case WaitKeys():
+                self._wait_keys()
+            case Tell():
+                self._house.backends.notify(action.backend, action.path, action.event, action.data)
+            case Connect() | Fetch() | End():
+                self._listener.close()
+                self._spawn(self._out(action))
+            case TakeMessage():
+                self._listener.close()
+                self._messages.take(action)
+            case _:
+                pass
+
+    def _mute(self, on: bool) -> None:
+        if on != self._muted:
+            self._muted = on
+            self._leg.mute(on)
+
+    def _listen(self, action: Listen) -> None:
         sensitive, self._kind = action.expectation.sensitive, action.expectation.kind
-        if sensitive != self._muted:
-            self._muted = sensitive
-            self._leg.mute(sensitive)
+        self._mute(sensitive or self._speaker.sensitive)
         self._keys = ""
-        if self._turn is not None:
-            self._turn = msgspec.structs.replace(self._turn, sensitive=sensitive)
+        self._turns.sensitive(sensitive)
         self._listener.open(action.expectation, action.no_input_ms)
 
     def _wait_keys(self) -> None:
         serial = self._keys_serial
         asyncio.get_running_loop().call_later(
-            engine.KEY_TIMEOUT_MS / 1000, lambda: self._post(_KeyTimeout(serial)) if not self._leg.ended else None
+            KEY_TIMEOUT_MS / 1000, lambda: self._post(_KeyTimeout(serial)) if not self._leg.ended else None
         )
 
-    async def _say_goodbye(self) -> None:
+    async def _out(self, action: Connect | Fetch | End) -> None:
+        """What takes time and ends in an input, or in the end."""
+        match action:
+            case Connect():
+                self._post(Connected(await self._connect(action)))
+            case Fetch():
+                self._post(await self._fetch(action))
+            case End(outcome=outcome):
+                self._outcome = outcome
+                await self._goodbye()
+
+    async def _goodbye(self) -> None:
         try:
             async with asyncio.timeout(GOODBYE_WITHIN_S):
                 await self._speaker.finished()
@@ -368,60 +287,48 @@ class Session:
             log.warning("goodbye took too long", leg=self._leg.id)
         self._leg.hangup()
 
+    async def _fetch(self, action: Fetch) -> Fetched:
+        """Ask a back end; the caller hears the filler while it takes long, and all of it before the answer."""
+        request = Request(
+            action.backend, action.method, action.path, action.query,
+            action.body if action.method != "GET" else None, action.timeout_s,
+            action.retries,
+        )  # fmt: skip
+        asked = asyncio.create_task(self._house.backends.fetch(request))
+        try:
+            await asyncio.wait({asked}, timeout=action.filler_after_ms / 1000)
+            if not asked.done():
+                await self._speaker.finished()
+            if not asked.done() and action.filler is not None:
+                await self._say([action.filler])
+            response = await asked
+        finally:
+            asked.cancel()
+        log.info("looked up", backend=action.backend, outcome=response.outcome, status=response.status,
+                 took_ms=response.took_ms)  # fmt: skip
+        await self._speaker.finished()
+        return Fetched(response.outcome, response.status, response.data)
+
+    async def _connect(self, action: Connect) -> str:
+        await self._speaker.finished()
+        await self._turns.unanswered()
+        addresses = {agent.name: agent.uri for agent in self._house.config.agent}
+        if action.mode == "refer":
+            target = action.targets[0]
+            return await transfer.hand_over(self._leg, addresses.get(target, target), action.timeout_s)
+        self._speaker.play_files([Segment(str(self._house.ringback), "none")] * 12)
+        lines = self._house.lines
+        answer = await transfer.first_to_answer(lines, self._leg, action, addresses, self._state.language)
+        return answer if isinstance(answer, str) else await transfer.together(lines, self._leg, answer, self._turns)
+
     def _apology(self, language: str) -> Path | None:
         return self._house.apology.get(language) or next(iter(self._house.apology.values()), None)
 
-    # Transfer -----------------------------------------------------------------------------------------------------
 
-    async def _connect(self, action: engine.Connect) -> None:
-        """Bridge the caller to somebody, or hand them over; the outcome is a value for the engine."""
-        await self._speaker.finished()
-        await self._write_unanswered()
-        agents = {agent.name: agent.uri for agent in self._house.config.agent}
-        target = agents.get(action.target, action.target)
-        if action.mode == "refer":
-            outcome = await self._leg.refer(target, action.timeout_s * 1000)
-            self._post(_Transferred("connected" if outcome == "accepted" else _OUTCOMES.get(outcome, "failed")))
-            return
-        self._speaker.play_files([Segment(str(self._house.ringback), "none")] * 12)
-        answered = await self._house.lines.dial(
-            target, timeout_ms=action.timeout_s * 1000, language=self._state.language, near=self._leg, reserved=True
-        )
-        if isinstance(answered, DialOutcome):
-            log.info("transfer failed", cause=answered.cause, code=answered.code)
-            self._post(_Transferred(_OUTCOMES.get(answered.cause, "failed")))
-            return
-        await self._together(answered)
-
-    async def _together(self, other: Leg) -> None:
-        """Two people talk; the first to hang up ends it for both."""
-        drain = asyncio.create_task(_drain(other))
-        await self._house.store.leg(
-            self.id, LegRecord(id=other.id, direction="out", address=other.info.number, answered_at=_now())
-        )
-        try:
-            self._leg.stop_playout()
-            if not await self._house.lines.bridge(self._leg, other):
-                self._post(_Transferred("failed"))
-                return
-            log.info("connected", leg=self._leg.id, other=other.id)
-            await other.wait_ended()
-            self._post(_Transferred("connected"))
-        finally:
-            other.hangup()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(HANGUP_WITHIN_S):
-                    await self._write_leg(other, await other.wait_ended())
-            drain.cancel()
-
-
-async def _drain(leg: Leg) -> None:
-    async for _ in leg.events:
-        pass
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _learnt(before: State, after: State) -> str | None:
+    """What the answer was taken for: the slots it filled or changed; None when it filled none."""
+    new = [f.value for n, f in after.slots.items() if before.slots.get(n) != f]
+    return " ".join(new) if new else None
 
 
 def starter(house: Callable[[], House], plan: Callable[[str], Plan | None]) -> Callable[[Leg], Coroutine]:

@@ -16,7 +16,7 @@ from typing import Literal, cast
 import structlog
 
 from ivr import metrics
-from ivr.dialog.engine import Speak
+from ivr.dialog.state import Speak
 from ivr.errors import SpeechFailed
 from ivr.line.messages import Event, PlayoutEnded, PlayoutStarted, Segment
 from ivr.speech.prompts import Prompts
@@ -34,6 +34,7 @@ class _Playout:
     id: int
     sentences: list[Rendered]
     asked_at: float
+    sensitive: bool = False
     render_ms: int = 0
     over: bool = False
     ended: PlayoutEnded | None = None
@@ -46,11 +47,10 @@ class Speaker:
         self,
         leg: Leg,
         prompts: Prompts,
-        language: str,
         apology: Callable[[str], Path | None],
         spawn: Callable[[Coroutine[None, None, None]], asyncio.Task[None]],
     ) -> None:
-        self._leg, self._prompts, self._language = leg, prompts, language
+        self._leg, self._prompts = leg, prompts
         self._apology, self._spawn = apology, spawn
         self._playout: _Playout | None = None
         self._idle = asyncio.Event()
@@ -63,19 +63,20 @@ class Speaker:
             self._rendering.cancel()
             self._rendering = None
         self._idle.clear()
-        asked_at = time.monotonic()
-        ready = [self._prompts.ready(one.text, self._language) for one in said]
+        self._discard()
+        asked_at, sensitive = time.monotonic(), any(one.sensitive for one in said)
+        ready = [self._prompts.ready(one.text, one.language, slow=one.slow) for one in said]
         if all(r is not None for r in ready):
             pairs = [(r, s) for rs, s in zip(ready, said, strict=True) for r in rs or ()]
             if not pairs:
                 self._idle.set()
                 return
             number = self._leg.play([_segment(r, s, first) for r, s, first in _with_first(pairs)])
-            self._playout = _Playout(number, [r for r, _ in pairs], asked_at)
+            self._playout = _Playout(number, [r for r, _ in pairs], asked_at, sensitive)
             for rendered, _ in pairs:
                 metrics.prompt_prepared("recording" if rendered.source == "recording" else "cache")
             return
-        self._playout = _Playout(0, [], asked_at)
+        self._playout = _Playout(0, [], asked_at, sensitive)
         self._rendering = self._spawn(self._stream(self._playout, tuple(said)))
 
     async def _stream(self, playout: _Playout, said: tuple[Speak, ...]) -> None:
@@ -83,13 +84,15 @@ class Speaker:
         try:
             for one in said:
                 first = True
-                async for rendered in self._prompts.render(one.text, self._language):
+                async for rendered in self._prompts.render(
+                    one.text, one.language, slow=one.slow, cache=not one.sensitive
+                ):
                     self._add(playout, rendered, _segment(rendered, one, first))
                     first = False
         except SpeechFailed as failed:
             log.warning("voice failed", leg=self._leg.id, reason=str(failed))
             metrics.speech_failed("voice")
-            if (path := self._apology(self._language)) is not None and not playout.sentences:
+            if (path := self._apology(said[0].language)) is not None and not playout.sentences:
                 self._add(playout, Rendered(path, "", 4_000, "recording"), Segment(str(path), "key", asks=True))
         if not playout.id:
             self._idle.set()
@@ -106,6 +109,16 @@ class Speaker:
         else:
             playout.render_ms = round((time.monotonic() - playout.asked_at) * 1000)
             playout.id = self._leg.play([segment], more=True)
+
+    @property
+    def sensitive(self) -> bool:
+        """Whether what is being said holds what must not be kept."""
+        return self._playout is not None and self._playout.sensitive and not self._playout.over
+
+    def _discard(self) -> None:
+        """What was made for this call alone is deleted once something else is said."""
+        if self._playout is not None and self._playout.sensitive:
+            self._prompts.discard(self._playout.sentences)
 
     def play_files(self, segments: Sequence[Segment]) -> None:
         """Play files as they are (a ringing tone) until something else is said."""
@@ -143,7 +156,7 @@ class Speaker:
         ours = self._playout is not None and self._playout.id == started.playout
         return self._playout.render_ms if ours and self._playout is not None else None
 
-    def account(self, sensitive: bool = False) -> tuple[Said, ...]:
+    def account(self) -> tuple[Said, ...]:
         """What was said last, sentence by sentence, with how much of each the caller heard."""
         if self._playout is None:
             return ()
@@ -154,7 +167,7 @@ class Speaker:
             heard = one.duration_ms if left is None else max(0, min(one.duration_ms, left))
             cut = ended is not None and ended.reason != "finished" and 0 <= heard < one.duration_ms
             said.append(Said(text=one.text, heard_ms=heard, total_ms=one.duration_ms, interrupted=cut,
-                             sensitive=sensitive))  # fmt: skip
+                             sensitive=self._playout.sensitive))  # fmt: skip
             left = None if left is None else max(0, left - one.duration_ms)
         return tuple(said)
 

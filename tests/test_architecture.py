@@ -51,21 +51,24 @@ ROOMS = (
     _room("meaning", "ivr.understanding*", "words", CLOCKS_AND_THREADS),
     _room("dialog", "ivr.dialog*", "words meaning", CLOCKS_AND_THREADS),
     _room("ear", "ivr.line.endpointer ivr.line.amd ivr.line.budget", "words", CLOCKS_AND_THREADS),
+    _room("backend_rules", "ivr.backend.addresses ivr.backend.messages ivr.backend.webhooks", never=CLOCKS_AND_THREADS),
     # 2 hands
     _room("line", "ivr.line*", "words observing ear"),
     _room("telephony", "ivr.telephony*", "words observing"),
     _room("speech", "ivr.speech*", "words observing"),
     _room("store", "ivr.store*", "words observing"),
+    _room("backend", "ivr.backend*", "words observing backend_rules"),
     _room("caller", "ivr.caller*", "words"),
     # 3 conductors
-    _room("conductors", "ivr.session ivr.listening ivr.speaking",
-          "words observing meaning dialog telephony speech store"),
+    _room("conductors", "ivr.session ivr.listening ivr.speaking ivr.turn_log ivr.transfer ivr.voicemail",
+          "words observing meaning dialog telephony speech store backend backend_rules"),
     # 4 doors
     _room("web", "ivr.web*", "words observing store"),
     _room("bench", "ivr.bench*", "words observing meaning dialog ear line telephony speech store caller conductors"),
     # 5 root
     _room("root", "ivr.app ivr.health ivr.cli ivr.__main__ ivr.check ivr.config_doc",
-          "words observing meaning dialog ear telephony speech store caller conductors web bench"),
+          "words observing meaning dialog ear telephony speech store backend backend_rules caller conductors web"
+          " bench"),
 )  # fmt: skip
 
 # Libraries that only these rooms may import, at any level.
@@ -79,6 +82,7 @@ LIBRARIES = {
     "pyttsx3": {"speech"},
     "piper": {"speech"},
     "sqlalchemy": {"store"},
+    "standardwebhooks": {"backend_rules"},
     "alembic": {"store"},
     "prometheus_client": {"observing"},
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ivr.dialog.plan import Ask, Asking, Confirm, Events, Field, Form, Menu, Plan, Prompt, Record
 from ivr.dialog.state import State
-from ivr.turn import Expectation
+from ivr.turn import Expectation, ExpectationKind
 from ivr.understanding.slots import Slot
 
 YES_NO_KEYS: Mapping[str, str] = {"1": "yes", "2": "no"}
@@ -40,65 +40,63 @@ def of(plan: Plan, step: Asking, state: State, today: str) -> Question:
     """What `step` asks in `state`."""
     match step:
         case Ask(slot=name) if name:
-            return _for_slot(step, plan.slots[name], (), state, today)
+            return _for_slot(plan, step, plan.slots[name], step.fills, step.events, state, today)
         case Ask(expect="yes_no"):
-            return _question(step, state, today, "yes_no", step.fills, keys=YES_NO_KEYS)
+            return _question(plan, step, state, today, "yes_no", step.fills, keys=YES_NO_KEYS)
         case Ask():
-            return _question(step, state, today, "open", step.fills)
+            return _question(plan, step, state, today, "open", step.fills)
         case Menu():
             phrases = tuple(p for c in step.choices for p in c.phrases.get(state.language, ()))
             keys = {c.key: c.value for c in step.choices if c.key}
-            return _question(step, state, today, "choice", (), phrases, keys)
+            return _question(plan, step, state, today, "choice", (), phrases, keys)
         case Form():
             return _of_form(plan, step, state, today)
         case Confirm():
-            return _question(step, state, today, "yes_no", step.slots, keys=YES_NO_KEYS)
+            return _question(plan, step, state, today, "yes_no", step.slots, keys=YES_NO_KEYS)
         case Record():
-            return _question(step, state, today, "text", ())
+            return _question(plan, step, state, today, "text", ())
 
 
 def _of_form(plan: Plan, form: Form, state: State, today: str) -> Question:
     names = tuple(f.slot for f in form.fields)
     asked = next((f for f in form.fields if f.slot == state.slot), None)
     if asked is None:
-        return _question(form, state, today, "open", names)
+        return _question(plan, form, state, today, "open", names)
     others = tuple(n for n in names if n != asked.slot)
-    question = _for_slot(form, plan.slots[asked.slot], others, state, today)
-    return Question(asked.prompt, asked.events, _with_events(question.expectation, asked.events), question.slot, asked,
-                    question.keys, form.barge_in, form.protected_ms)  # fmt: skip
+    question = _for_slot(plan, form, plan.slots[asked.slot], others, asked.events, state, today)
+    return replace(question, prompt=asked.prompt, part=asked)
 
 
-def _for_slot(step: Ask | Form, slot: Slot, others: tuple[str, ...], state: State, today: str) -> Question:
+def _for_slot(
+    plan: Plan, step: Ask | Form, slot: Slot, fills: tuple[str, ...], events: Events, state: State, today: str
+) -> Question:
     phrases = tuple(p for ways in slot.choices.values() for p in ways.get(state.language, ()))
-    least, most = (slot.min or 1, slot.max or 32) if slot.kind in _DIGITS_BY_KIND else (1, 32)
-    fills = (*others, *(step.fills if isinstance(step, Ask) else ()))
-    expectation = Expectation(
-        slot.kind, state.language, phrases, least, most, slot.sensitive, slot.name, fills,
-        step.events.commands, step.events.digress, today,
-    )  # fmt: skip
     keys = YES_NO_KEYS if slot.kind == "yes_no" else {}
-    return Question(step.prompt, step.events, expectation, slot, None, keys, step.barge_in, step.protected_ms)
+    question = _question(plan, step, state, today, slot.kind, fills, phrases, keys, events)
+    least, most = (slot.min or 1, slot.max or 32) if slot.kind in _DIGITS_BY_KIND else (1, 32)
+    expectation = replace(
+        question.expectation, slot=slot.name, min_digits=least, max_digits=most,
+        sensitive=slot.sensitive or question.expectation.sensitive,
+    )  # fmt: skip
+    return replace(question, expectation=expectation, slot=slot)
 
 
 def _question(
+    plan: Plan,
     step: Asking,
     state: State,
     today: str,
-    kind: str,
+    kind: ExpectationKind,
     fills: tuple[str, ...],
     phrases: tuple[str, ...] = (),
     keys: Mapping[str, str] | None = None,
+    events: Events | None = None,
 ) -> Question:
-    digress = step.events.digress and kind != "open"
+    """What may be filled along with the answer decides, too, whether it may be kept."""
+    events = events or step.events
     expectation = Expectation(
-        kind, state.language, phrases, slots=fills, commands=step.events.commands, digress=digress, today=today
-    )  # type: ignore[arg-type]
-    barge_in, protected_ms = getattr(step, "barge_in", "none"), getattr(step, "protected_ms", 0)
-    return Question(step.prompt, step.events, expectation, None, None, keys or {}, barge_in, protected_ms)
-
-
-def _with_events(expectation: Expectation, events: Events) -> Expectation:
-    return Expectation(
-        expectation.kind, expectation.language, expectation.phrases, expectation.min_digits, expectation.max_digits,
-        expectation.sensitive, expectation.slot, expectation.slots, events.commands, events.digress, expectation.today,
+        kind, state.language, phrases, sensitive=any(plan.slots[name].sensitive for name in fills), slots=fills,
+        commands=events.commands, digress=events.digress and kind != "open", today=today,
     )  # fmt: skip
+    barge_in, protected_ms = getattr(step, "barge_in", "none"), getattr(step, "protected_ms", 0)
+    return Question(step.prompt, events, expectation, None, None, keys or {}, barge_in, protected_ms)

@@ -30,6 +30,8 @@ from ivr.speech.shaping import shape
 
 SHAPING = 1  # raise when the same speech comes out otherwise, so that cached files are made anew
 LIVE, WARM = 0, 1
+SLOW = 0.75
+"""Share of the usual rate at which a caller is spoken to who asked for it."""
 QUEUE_LIMIT = 256
 _FIRST_WORDS = {"en": "one", "zh": "一", "ko": "일"}
 PRIVATE_S = 900.0  # private files that nobody discarded are deleted after so long
@@ -44,6 +46,7 @@ class _Item:
     said: str
     language: str
     gap_ms: int
+    pace: float = 1.0
     recording: Path | None = None
 
 
@@ -146,23 +149,26 @@ class Prompts:
 
     # Asking -------------------------------------------------------------------------------------------------------
 
-    def ready(self, text: str, language: str) -> tuple[Rendered, ...] | None:
+    def ready(self, text: str, language: str, *, slow: bool = False) -> tuple[Rendered, ...] | None:
         """The files of `text` when all of them exist, else None. Does not block; some microseconds a sentence."""
         rendered = []
-        for item in self._items(text, language):
+        for item in self._items(text, language, _pace(slow)):
             found = self._existing(item)
             if found is None:
                 return None
             rendered.append(found)
         return tuple(rendered)
 
-    async def render(self, text: str, language: str, *, cache: bool = True) -> AsyncIterator[Rendered]:
+    async def render(
+        self, text: str, language: str, *, cache: bool = True, slow: bool = False
+    ) -> AsyncIterator[Rendered]:
         """The files of `text` in order, each as soon as it is made; the next is made meanwhile.
 
+        `slow`: said at SLOW of the usual rate; recordings are as they are.
         With `cache` false nothing new is kept: what had to be made is yours, give it to `discard` after use.
         Raises SpeechFailed when neither the voice nor its fallback could say it, or too much waits already.
         """
-        async for rendered in self._rendered(self._items(text, language), LIVE, private=not cache):
+        async for rendered in self._rendered(self._items(text, language, _pace(slow)), LIVE, private=not cache):
             yield rendered
 
     def discard(self, rendered: Iterable[Rendered]) -> None:
@@ -218,7 +224,7 @@ class Prompts:
 
     # Finding ------------------------------------------------------------------------------------------------------
 
-    def _items(self, text: str, language: str) -> list[_Item]:
+    def _items(self, text: str, language: str, pace: float = 1.0) -> list[_Item]:
         known = self._recordings.get(language, _NONE)
         items = []
         for whole in self._recorded(text, known, language):
@@ -227,7 +233,7 @@ class Prompts:
                 continue
             for piece in sentences.split(whole, language):
                 for part in self._recorded(piece.text, known, language):
-                    items.append(part if isinstance(part, _Item) else self._spoken(part, language, piece.gap_ms))
+                    items.append(part if isinstance(part, _Item) else self._spoken(part, language, piece.gap_ms, pace))
         return items
 
     def _recorded(self, text: str, known: Recordings, language: str) -> list[_Item | str]:
@@ -239,18 +245,18 @@ class Prompts:
             with contextlib.suppress(OSError):
                 key = _recording_key(found.path)
                 if key not in self._broken:
-                    return [_Item(key, found.text or text, found.text, language, LAST_GAP_MS, found.path)]
+                    return [_Item(key, found.text or text, found.text, language, LAST_GAP_MS, recording=found.path)]
         return [found.text or text]
 
-    def _spoken(self, text: str, language: str, gap_ms: int) -> _Item:
+    def _spoken(self, text: str, language: str, gap_ms: int, pace: float) -> _Item:
         said = " ".join(spoken.say(text, language).split())
-        key = self._key(self._voices.get(language), said, language, gap_ms)
-        return _Item(key, spoken.written(text, language), said, language, gap_ms)
+        key = self._key(self._voices.get(language), said, language, gap_ms, pace)
+        return _Item(key, spoken.written(text, language), said, language, gap_ms, pace)
 
-    def _key(self, voice: Voice | None, said: str, language: str, gap_ms: int) -> str:
+    def _key(self, voice: Voice | None, said: str, language: str, gap_ms: int, pace: float) -> str:
         speech = self._config.speech_for(language)
         name = voice.name if voice else ""
-        return key_of(SHAPING, name, speech.voice_name, speech.rate_wpm, language, gap_ms, said)
+        return key_of(SHAPING, name, speech.voice_name, speech.rate_wpm, pace, language, gap_ms, said)
 
     def _existing(self, item: _Item) -> Rendered | None:
         source, cache = ("recording", self._converted) if item.recording else (self._voice_name(item), self._cache)
@@ -345,13 +351,13 @@ class Prompts:
             sound = shape(recordings.read(item.recording), RATE_HZ, item.gap_ms)
             path, length = self._converted.put(item.key, sound)
             return Rendered(path, item.text, length, "recording")
-        speech, rate = voice.speak(item.said, item.language)
+        speech, rate = voice.speak(item.said, item.language, item.pace)
         sound = shape(speech, rate, item.gap_ms)
         if private:
             path = self._private / f"{os.urandom(12).hex()}.wav"
             write(path, sound, path.name + ".part")
             return Rendered(path, item.text, duration_ms(len(sound) + 44), voice.name)
-        path, length = self._cache.put(self._key(voice, item.said, item.language, item.gap_ms), sound)
+        path, length = self._cache.put(self._key(voice, item.said, item.language, item.gap_ms, item.pace), sound)
         return Rendered(path, item.text, length, voice.name)
 
     async def _in_thread(self, function: Callable, *arguments: object):
@@ -359,6 +365,10 @@ class Prompts:
 
 
 _NONE = Recordings()
+
+
+def _pace(slow: bool) -> float:
+    return SLOW if slow else 1.0
 
 
 def _recording_key(path: Path) -> str:

@@ -53,8 +53,11 @@ class Voice(Protocol):
 
     name: str
 
-    def speak(self, text: str, language: str) -> tuple[bytes, int]:
-        """`text` as (PCM 16-bit mono, rate in Hz). Raises SpeechFailed, also when it hung and was killed."""
+    def speak(self, text: str, language: str, pace: float = 1.0) -> tuple[bytes, int]:
+        """`text` as (PCM 16-bit mono, rate in Hz), `pace` times the configured rate.
+
+        Raises SpeechFailed, also when it hung and was killed.
+        """
 
     def close(self) -> None:
         """End child processes, free models."""

@@ -146,8 +146,8 @@ class Pyttsx3Voice:
     def start(self) -> None:
         self._child.start()
 
-    def speak(self, text: str, language: str) -> tuple[bytes, int]:
-        parts = tuple(self._part(run.text, run.language) for run in mandarin.runs(text, language))
+    def speak(self, text: str, language: str, pace: float = 1.0) -> tuple[bytes, int]:
+        parts = tuple(self._part(run.text, run.language, pace) for run in mandarin.runs(text, language))
         if not parts:
             raise SpeechFailed("there is nothing to say")
         return self._child.ask(parts)
@@ -159,11 +159,11 @@ class Pyttsx3Voice:
     def pid(self) -> int:
         return self._child.pid
 
-    def _part(self, text: str, language: str) -> Part:
+    def _part(self, text: str, language: str, pace: float) -> Part:
         speech = self._config.speech_for(language)
         own = speech.voice == "pyttsx3" and speech.voice_name
         voice = own or espeak_voices.NAMES.get(language, language)
-        return Part(text, language, voice, round(speech.rate_wpm * espeak_voices.PACE.get(language, 1.0)))
+        return Part(text, language, voice, round(speech.rate_wpm * pace * espeak_voices.PACE.get(language, 1.0)))
 
 
 class PiperVoice:
@@ -182,8 +182,9 @@ class PiperVoice:
     def start(self) -> None:
         self._child.start()
 
-    def speak(self, text: str, language: str) -> tuple[bytes, int]:
-        return self._child.ask((Part(text, language, "", rate_wpm=self._config.speech_for(language).rate_wpm),))
+    def speak(self, text: str, language: str, pace: float = 1.0) -> tuple[bytes, int]:
+        rate_wpm = round(self._config.speech_for(language).rate_wpm * pace)
+        return self._child.ask((Part(text, language, "", rate_wpm=rate_wpm),))
 
     def close(self) -> None:
         self._child.close()

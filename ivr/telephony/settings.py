@@ -96,4 +96,5 @@ def line_settings(
 
 def secret_names(config: Config) -> frozenset[str]:
     """Names of environment variables that hold secrets, for keeping them from children."""
-    return frozenset(filter(None, (config.http.token_env, *(t.password_env for t in config.trunk))))
+    backends = (name for backend in config.backend for name in (backend.token_env, backend.webhook_secret_env))
+    return frozenset(filter(None, (config.http.token_env, *(t.password_env for t in config.trunk), *backends)))

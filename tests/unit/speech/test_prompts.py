@@ -33,7 +33,7 @@ class FakeVoice:
         self.gates: dict[str, threading.Event] = {}
         self.asked = threading.Event()
 
-    def speak(self, text, language):
+    def speak(self, text, language, pace=1.0):
         if text in ("one", "一"):
             return tone(), 22_050
         self.said.append(text)
