@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ivr.dialog import fill, questions
-from ivr.dialog.plan import Asking, Form, Lookup, Plan
+from ivr.dialog.plan import Asking, Form, Lookup, Plan, Record, Step, Transfer
 from ivr.dialog.state import (
     Connected,
     Fetched,
@@ -29,8 +29,7 @@ from ivr.dialog.state import (
     State,
 )
 from ivr.errors import IvrError
-from ivr.turn import Expectation, Filled, Understood
-from ivr.understanding.slots import Slot
+from ivr.turn import Filled, Understood
 
 MAX_TEXT_CHARS = 2_000
 MAX_ALTERNATIVES = 10
@@ -44,6 +43,8 @@ _KINDS: Mapping[str, type] = {
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ANSWERS = frozenset({"yes", "no", "unsure"})
+_COMMAND_KEYS = ("0", "9")
+"""Pressed alone these are commands, no part of what is secret."""
 
 
 class BadRecord(IvrError):
@@ -53,22 +54,33 @@ class BadRecord(IvrError):
 def entry(plan: Plan, state: State, given: Input, now: datetime) -> dict[str, Any]:
     """What to write down of `given`, about to be given to the engine in `state`.
 
-    Besides `to_record`: where the call was (`step`, `slot`), what a lookup had asked (`request`), and what of it all is
-    sensitive, as the plan's slots say.
+    Besides `to_record`: where the call was (`step`, `slot`), what a lookup had asked (`request`), what of it all is
+    sensitive, as the plan's slots say, and `ignored` when nothing waited for it.
     """
     here = plan.steps.get(state.step)
-    sensitive = False
+    sensitive = is_secret(plan, state, given, now)
     extra: dict[str, Any] = {}
-    if isinstance(here, Asking):
-        today = fill.facts(plan, state, now)["today"]
-        question = questions.of(plan, here, _asked(here, state), today)
-        sensitive = _is_secret(plan, question.expectation, question.slot, given)
-        if sensitive and isinstance(given, KeysEnded) and len(state.keys) == 1 and question.expectation.min_digits > 1:
-            extra["keys"] = state.keys  # no answer, but maybe a command
+    if sensitive and isinstance(given, KeysEnded) and state.keys in _COMMAND_KEYS:
+        extra["keys"] = state.keys
     elif isinstance(here, Lookup) and isinstance(given, Fetched):
         extra["request"] = request(plan, state, here, now)
         given = replace(given, data=_hidden(plan, here, given.data))
+    if not _is_awaited(here, given):
+        extra["ignored"] = True
     return to_record(given, sensitive) | {"step": state.step, "slot": state.slot} | extra
+
+
+def is_secret(plan: Plan, state: State, given: Input, now: datetime) -> bool:
+    """Whether `given`, in `state`, may hold what a sensitive slot is for."""
+    here = plan.steps.get(state.step)
+    if not isinstance(here, Asking) or not isinstance(given, (Heard, Key, KeysEnded)):
+        return False
+    question = questions.of(plan, here, _asked(here, state), fill.facts(plan, state, now)["today"])
+    if not isinstance(given, Heard):
+        return question.slot is not None and question.slot.sensitive
+    expected = question.expectation
+    names = {expected.slot, *expected.slots, *given.understood.slots}
+    return expected.sensitive or any(plan.slots[name].sensitive for name in names if name in plan.slots)
 
 
 def to_record(given: Input, sensitive: bool) -> dict[str, Any]:
@@ -120,14 +132,18 @@ def _asked(here: Asking, state: State) -> State:
     return state
 
 
-def _is_secret(plan: Plan, expectation: Expectation, slot: Slot | None, given: Input) -> bool:
-    """Whether `given` may hold what a sensitive slot is for."""
-    if isinstance(given, (Key, KeysEnded)):
-        return slot is not None and slot.sensitive
-    if not isinstance(given, Heard):
-        return False
-    names = {expectation.slot, *expectation.slots, *given.understood.slots}
-    return expectation.sensitive or any(plan.slots[name].sensitive for name in names if name in plan.slots)
+def _is_awaited(here: Step | None, given: Input) -> bool:
+    """Whether the engine does something with `given`; a key pressed during a lookup, say, changes nothing."""
+    match given:
+        case Started():
+            return True
+        case Fetched():
+            return isinstance(here, Lookup)
+        case Connected():
+            return isinstance(here, Transfer)
+        case Recorded():
+            return isinstance(here, Record)
+    return isinstance(here, Asking)
 
 
 def _shown(plan: Plan, name: str, filled: Filled) -> Filled:

@@ -184,7 +184,25 @@ def test_a_yes_to_a_sensitive_value_is_no_secret():
 def test_one_key_before_a_pause_may_have_been_a_command():
     assert entry(KeysEnded(), "ask_card", keys="0")["keys"] == "0"
     assert "keys" not in entry(KeysEnded(), "ask_card", keys="862")
+    assert "keys" not in entry(KeysEnded(), "ask_card", keys="7")
     assert "keys" not in entry(KeysEnded(), "ask_sum", keys="0")
+
+
+@pytest.mark.parametrize(
+    ("given", "step", "ignored"),
+    [
+        (Key("1"), "find", True),
+        (heard("hello"), "end", True),
+        (Silence(), "ask", False),
+        (Fetched("ok"), "find", False),
+        (Fetched("ok"), "ask", True),
+        (Connected("busy"), "ask", True),
+        (Recorded("a.wav"), "ask", True),
+        (Started(), "", False),
+    ],
+)
+def test_what_nothing_waited_for_says_so(given, step, ignored):
+    assert entry(given, step).get("ignored", False) is ignored
 
 
 def test_a_lookup_is_known_by_what_it_asked_and_keeps_no_sensitive_answer():
