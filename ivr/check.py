@@ -21,7 +21,8 @@ from typing import TextIO
 
 from ivr import config_doc
 from ivr.config import Config, load, secret
-from ivr.dialog.plan import Plans, Transfer, load_all
+from ivr.dialog.plan import Plans, Transfer
+from ivr.dialog.plan_file import load_all
 from ivr.errors import InvalidInput, IvrError, Problem, Unavailable
 from ivr.speech import engines, models, prompts, spoken
 from ivr.speech.tts import piper_model
@@ -55,6 +56,7 @@ class Check:
                 return
         self.plans = load_all(config.path(config.paths.dialplans))
         self.problems += self.plans.problems
+        self.notes += [str(replace(note, file=_as_seen_from_here(note.file))) for note in self.plans.notes]
         self.problems += _values(self.plans)
         self.problems += prompts.check(config)
         if self.config is None:
@@ -178,11 +180,11 @@ def _transfers_to_nowhere(config: Config, plans: Plans) -> Iterator[str]:
         return
     for name in sorted({number.plan for number in config.number} & set(plans.by_name)):
         for step in plans.by_name[name].steps.values():
-            if isinstance(step, Transfer):
-                asked = policy.ask(agents.get(step.target, step.target), None, 0.0)
+            for target in step.targets if isinstance(step, Transfer) else ():
+                asked = policy.ask(agents.get(target, target), None, 0.0)
                 if isinstance(asked, Refused):
-                    why = asked.words if re.search(r"[0-9:]", step.target) else "no [[agent]] has that name"
-                    yield f"plan {name}, step {step.name}: `{step.target}` cannot be dialled: {why}"
+                    why = asked.words if re.search(r"[0-9:]", target) else "no [[agent]] has that name"
+                    yield f"plan {name}, step {step.name}: `{target}` cannot be dialled: {why}"
 
 
 def _unwritable(folder: Path) -> str | None:

@@ -48,6 +48,7 @@ class Events:
     `no_input` and `no_match` are the prompts of the first, second, ... time (the last is repeated; empty: the question
     again); each is counted by itself, and after `tries` of either the call goes to `give_up`. `commands` are the
     universal commands in force; `digress`: a question that the knowledge base answers is answered, then asked again.
+    `operator` and `cancel` are where those commands lead: the plan's, or those of the called plan the step stands in.
     """
 
     no_input: tuple[Prompt, ...] = ()
@@ -58,6 +59,8 @@ class Events:
     no_input_ms: int = 0
     commands: tuple[str, ...] = COMMANDS
     digress: bool = True
+    operator: str = END
+    cancel: str = END
 
 
 @dataclass(frozen=True)
@@ -404,7 +407,8 @@ def ways(step: Step) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Plans:
-    """The plans of a folder and what is wrong with the others."""
+    """The plans of a folder, what is wrong with the others, and `notes`: what keeps no plan from serving."""
 
     by_name: Mapping[str, Plan]
     problems: tuple[Problem, ...]
+    notes: tuple[Problem, ...] = ()

@@ -1,0 +1,241 @@
+"""Dialplans from their files: YAML in a folder to checked, versioned, immutable plans.
+
+Finds everything wrong at once, each with file, line, field and a mend. `NAME.yaml` is a plan, `NAME.knowledge.yaml`
+beside it holds what it can answer, `*.places.yaml` the places that slots may name. Knows nothing of calls or engines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ivr.dialog import plan_checks, plan_slots, plan_yaml
+from ivr.dialog import plan_format as form
+from ivr.dialog.plan import END, Hangup, Plan, Plans, Step
+from ivr.dialog.plan_link import Linker, Ways
+from ivr.dialog.plan_yaml import Path_, YamlFile
+from ivr.dialog.shapes import Reading, Record
+from ivr.errors import InvalidInput, Problem
+from ivr.understanding.knowledge import Entry, Knowledge
+from ivr.understanding.places import Places
+from ivr.understanding.slots import Slot
+from ivr.understanding.understand import Vocabulary
+
+BESIDE = (".knowledge.yaml", ".places.yaml")
+"""Ends of the names of files that are no plans themselves."""
+MAX_CALLED = 50
+"""Plans that one plan may call, directly or not."""
+
+
+def load_all(folder: Path) -> Plans:
+    """Every plan in `folder`, the problems of those that cannot be used, and notes on the others."""
+    plans: dict[str, Plan] = {}
+    problems: list[Problem] = []
+    notes: list[Problem] = []
+    files = sorted(p for p in folder.glob("*.yaml") if not p.name.endswith(BESIDE))
+    if not files:
+        problems.append(Problem(str(folder), "no dialplan here", mend="put a NAME.yaml into it"))
+    for file in files:
+        try:
+            plan, noted = _load(file)
+        except InvalidInput as invalid:
+            problems.extend(invalid.problems)
+            continue
+        notes.extend(noted)
+        if plan.name in plans:
+            problems.append(Problem(str(file), f"a second plan named `{plan.name}`", mend="rename one of them"))
+        plans[plan.name] = plan
+    return Plans(plans, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(notes)))
+
+
+def load(file: Path) -> Plan:
+    """One plan with the plans it calls and what they know. Raises InvalidInput with every problem found."""
+    return _load(file)[0]
+
+
+def _load(file: Path) -> tuple[Plan, tuple[Problem, ...]]:
+    loading = _Loading()
+    root = loading.draft(file)
+    plan = loading.plan(root) if root else None
+    if loading.problems or plan is None:
+        raise InvalidInput(*sorted(dict.fromkeys(loading.problems), key=lambda p: (p.file, p.line, p.column)))
+    return plan, tuple(loading.notes)
+
+
+@dataclass
+class _Draft:
+    """One plan file, read but not yet linked; `calls` are the plans it calls by name."""
+
+    stem: str
+    reading: Reading
+    values: Mapping[str, Any]
+    entries: tuple[Entry, ...]
+    slots: dict[str, Slot]
+    calls: dict[str, _Draft] = field(default_factory=dict)
+
+    def declared(self) -> dict[str, Slot]:
+        """Its slots and those of the plans it calls."""
+        found: dict[str, Slot] = {}
+        for called in self.calls.values():
+            found |= called.declared()
+        return found | self.slots
+
+    def intents(self) -> set[str]:
+        """What its knowledge and that of the plans it calls can be understood as."""
+        own = {entry.intent for entry in self.entries if entry.intent}
+        return own.union(*(called.intents() for called in self.calls.values()))
+
+
+class _Loading:
+    """Everything read for one plan: files by path, drafts by name, problems and notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[Problem] = []
+        self._failed: list[Problem] = []
+        self._readings: list[Reading] = []
+        self._drafts: dict[str, _Draft] = {}
+        self._open: list[str] = []
+        self._places: dict[Path, Places | None] = {}
+        self._hash = hashlib.sha256()
+
+    @property
+    def problems(self) -> list[Problem]:
+        return self._failed + [problem for reading in self._readings for problem in reading.problems]
+
+    def draft(self, file: Path) -> _Draft | None:
+        """The plan in `file` and, before its steps are linked, the plans it calls. None when it cannot be read."""
+        tree = self._tree(file)
+        if tree is None:
+            return None
+        languages = form.LANGUAGES.read(tree.root.items["languages"], (), Reading(tree)) if (
+            "languages" in tree.root.items) else None  # fmt: skip
+        reading = self._reading(tree, tuple(dict.fromkeys(languages or ("en",))))
+        values = form.PLAN.read(tree.root, (), reading) or {}
+        entries = self._entries(file, reading.languages)
+
+        def places_of(name: str, path: Path_) -> Places | None:
+            return self._places_of(file.with_name(name), path, reading)
+
+        slots = plan_slots.slots(values["slots"], reading, places_of)
+        draft = self._drafts[file.stem] = _Draft(file.stem, reading, values, entries, slots)
+        self._open.append(file.stem)
+        for name, step in values["steps"].items():
+            if step["kind"] == "call" and step["plan"]:
+                self._call(draft, file.with_name(f"{step['plan']}.yaml"), ("steps", name, "plan"))
+        self._open.pop()
+        return draft
+
+    def _call(self, draft: _Draft, file: Path, path: Path_) -> None:
+        stem, reading = file.stem, draft.reading
+        if stem in self._open:
+            circle = " -> ".join((*self._open[self._open.index(stem) :], stem))
+            reading.fault(path, f"plans that call one another in a circle: {circle}", "call one of them less")
+            return
+        if stem not in self._drafts and (len(self._drafts) >= MAX_CALLED or not file.is_file()):
+            message = f"there is no plan `{stem}`" if not file.is_file() else f"more than {MAX_CALLED} plans"
+            reading.fault(path, message, f"a plan is the file {file.name} beside this one")
+            return
+        called = self._drafts.get(stem) or self.draft(file)
+        if called is None:
+            return
+        for language in draft.reading.languages:
+            if language not in called.reading.languages:
+                reading.fault(path, f"plan `{stem}` does not speak `{language}`", "add it to its `languages`")
+        for name, slot in called.declared().items():
+            if name in draft.slots and not plan_checks.alike(draft.slots[name], slot):
+                message = f"slot `{name}` is declared differently in plan `{stem}`"
+                reading.fault(("slots", name), message, "declare it alike, or give it another name")
+        draft.calls[stem] = called
+
+    def plan(self, root: _Draft) -> Plan:
+        """The whole plan, the steps of called plans under `NAME/`; worth nothing when there are problems."""
+        linkers = {root.stem: self._linker(root, "", Ways())}
+        outer = linkers[root.stem].ways
+        for stem, draft in self._drafts.items():
+            if stem != root.stem:
+                linkers[stem] = self._linker(draft, f"{stem}/", outer)
+        steps: dict[str, Step] = {}
+        calendars = {}
+        zones = {}
+        for stem, linker in linkers.items():
+            draft = self._drafts[stem]
+            zones[stem] = plan_slots.zone(draft.values["zone"], ("zone",), draft.reading)
+            for name, values in draft.values["calendars"].items():
+                calendars[linker.prefix + name] = plan_slots.calendar(
+                    values, zones[stem], ("calendars", name), draft.reading
+                )
+            made = linker.steps()
+            steps |= made
+            plan_checks.check_file(linker, made)
+        steps[END] = Hangup(END, outer.goodbye)
+        plan_checks.check_whole(linkers, steps)
+        self.notes += [note for linker in linkers.values() for note in plan_checks.notes(linker, linkers.values())]
+        linker = linkers[root.stem]
+        return Plan(
+            name=root.values["plan"] or root.stem,
+            version=self._hash.hexdigest()[:12],
+            languages=root.reading.languages,
+            start=linker.start(),
+            steps=steps,
+            vocabulary=Vocabulary(Knowledge(self._knowledge(root)), root.declared()),
+            operator=linker.ways.operator or END,
+            cancel=linker.ways.cancel or END,
+            on_error=linker.ways.on_error or END,
+            anywhere=linker.anywhere,
+            calendars=calendars,
+            goodbye=linker.ways.goodbye,
+            failed=linker.failed,
+            zone=zones[root.stem],
+            file=root.reading.file.path,
+        )
+
+    def _linker(self, draft: _Draft, prefix: str, outer: Ways) -> Linker:
+        calls = {stem: f"{stem}/{called.values['start'] or next(iter(called.values['steps']), END)}"
+                 for stem, called in draft.calls.items()}  # fmt: skip
+        return Linker(draft.reading, draft.values, prefix, draft.declared(), calls, outer, draft.intents())
+
+    def _knowledge(self, root: _Draft) -> tuple[Entry, ...]:
+        """All entries; those of a called plan whose id is taken get its name before it."""
+        found = {entry.id: entry for entry in root.entries}
+        for stem, draft in self._drafts.items():
+            for entry in draft.entries if draft is not root else ():
+                found.setdefault(entry.id if entry.id not in found else f"{stem}/{entry.id}", entry)
+        return tuple(Entry(name, entry.questions, entry.answer, entry.intent) for name, entry in found.items())
+
+    def _tree(self, file: Path) -> YamlFile | None:
+        try:
+            tree = plan_yaml.read(file)
+        except InvalidInput as invalid:
+            self._failed += invalid.problems
+            return None
+        self._hash.update(file.name.encode())
+        self._hash.update(tree.text.encode())
+        return tree
+
+    def _reading(self, tree: YamlFile, languages: tuple[str, ...]) -> Reading:
+        self._readings.append(Reading(tree, languages))
+        return self._readings[-1]
+
+    def _read_by(self, form_of_file: Record, file: Path, languages: tuple[str, ...]) -> tuple[Any, Reading] | None:
+        tree = self._tree(file)
+        if tree is None:
+            return None
+        reading = self._reading(tree, languages)
+        return form_of_file.read(tree.root, (), reading), reading
+
+    def _entries(self, file: Path, languages: tuple[str, ...]) -> tuple[Entry, ...]:
+        beside = file.with_name(f"{file.stem}.knowledge.yaml")
+        read = self._read_by(form.KNOWLEDGE, beside, languages) if beside.exists() else None
+        return plan_slots.entries(*read) if read else ()
+
+    def _places_of(self, file: Path, path: Path_, reading: Reading) -> Places | None:
+        if file not in self._places:
+            if not file.is_file():
+                reading.fault(path, f"there is no file `{file.name}` beside the plan", "put it there, or mend the name")
+                return None
+            read = self._read_by(form.PLACES, file, reading.languages)
+            self._places[file] = plan_slots.places(*read) if read else None
+        return self._places[file]
