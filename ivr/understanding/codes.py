@@ -1,0 +1,110 @@
+"""Codes of letters and digits as they are spelt aloud, written `AB12`, and telephone numbers.
+
+English letters come as letters, as recognisers spell their names ("bee", "see"), by the ICAO alphabet or as "b as in
+bravo"; Mandarin callers say English letters by sound (诶, 西) or count with 甲乙丙丁. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import phonenumbers
+
+from ivr.understanding import numbers
+from ivr.understanding.said import Span
+
+_ICAO = (
+    "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar papa quebec romeo"
+    " sierra tango uniform victor whiskey xray yankee zulu"
+).split()
+_LETTER_NAMES = {
+    **{word: word[0] for word in _ICAO}, "alfa": "a", "juliett": "j", "whisky": "w",
+    "ay": "a", "eh": "a", "bee": "b", "be": "b", "cee": "c", "see": "c", "sea": "c", "dee": "d", "ee": "e", "ef": "f",
+    "eff": "f", "gee": "g", "aitch": "h", "haitch": "h", "eye": "i", "jay": "j", "kay": "k", "el": "l", "ell": "l",
+    "em": "m", "en": "n", "oh": "o", "pee": "p", "pea": "p", "cue": "q", "queue": "q", "are": "r", "ar": "r",
+    "ess": "s", "tee": "t", "tea": "t", "you": "u", "vee": "v", "ex": "x", "why": "y", "zee": "z", "zed": "z",
+}  # fmt: skip
+_AS_IN = re.compile(r"\b([a-z]|[a-z]{2,5}) (?:as in|for|like) ([a-z]+)\b")
+_FILLERS = frozenset("it's its is the my code number reference booking it and then dash hyphen uh um please".split())
+
+_LETTERS_ZH = {
+    "诶": "a", "欸": "a", "哎": "a", "比": "b", "必": "b", "逼": "b", "西": "c", "弟": "d", "迪": "d", "地": "d",
+    "伊": "e", "意": "e", "艾弗": "f", "爱抚": "f", "基": "g", "鸡": "g", "艾尺": "h", "爱": "i", "艾": "i", "杰": "j",
+    "开": "k", "艾勒": "l", "爱欧": "l", "艾姆": "m", "恩": "n", "嗯": "n", "欧": "o", "批": "p", "皮": "p",
+    "扣": "q", "丘": "q", "阿尔": "r", "啊": "r", "艾丝": "s", "爱丝": "s", "提": "t", "踢": "t", "优": "u", "维": "v",
+    "达不溜": "w", "达不流": "w", "打不溜": "w", "艾克斯": "x", "爱克斯": "x", "歪": "y", "外": "y", "贼": "z",
+    "贼德": "z", "甲": "a", "乙": "b", "丙": "c", "丁": "d", "戊": "e",
+}  # fmt: skip
+_SYMBOLS_ZH = {**_LETTERS_ZH, **{c: str(i) for i, c in enumerate("零一二三四五六七八九")}, "幺": "1", "两": "2"}
+_CODE_ZH = re.compile("(?:[a-z0-9]| |" + "|".join(sorted(_SYMBOLS_ZH, key=len, reverse=True)) + ")+")
+
+_SHORTEST_PHONE, _LONGEST_PHONE = 3, 15
+"""Digits of a telephone number: emergency and short codes; ITU-T E.164, section 6.2."""
+
+
+def codes(said: str, language: str) -> Iterator[Span]:
+    """Letters and digits in a row in the normalised text `said`; none is clear without the question."""
+    yield from (_codes_zh if language == "zh" else _codes_en)(said)
+
+
+def phones(said: str, language: str, country: str) -> Iterator[Span]:
+    """Telephone numbers in `said`: digits, with `+` when international. Clear when `country` knows such a number."""
+    for span in numbers.digit_strings(said, language):
+        value = "+" + span.value[2:] if span.value.startswith("00") and len(span.value) > 9 else span.value
+        known = bool(country) and valid_phone(value, country)
+        if known or (not country and _SHORTEST_PHONE <= len(value.lstrip("+")) <= _LONGEST_PHONE):
+            yield Span(span.start, span.end, value, clear=known, whole=known)
+
+
+def valid_phone(digits: str, country: str) -> bool:
+    """Whether there may be such a number, dialled in `country` (ISO 3166)."""
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(digits, country))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def _codes_en(said: str) -> Iterator[Span]:
+    said = _AS_IN.sub(lambda m: m[2][0] + " " * (len(m[0]) - 1) if _letter(m[1]) in (m[2][0], "") else m[0], said)
+    words = [(m.start(), m.end(), m[0]) for m in re.finditer(r"\S+", said.replace("x ray", "xray "))]
+    out, start, end = "", -1, -1
+    repeat = 1
+    for begins, ends, word in words:
+        symbols = _symbols_en(word)
+        if word in ("double", "triple"):
+            repeat = 2 if word == "double" else 3
+        elif symbols:
+            start = begins if not out else start
+            out, end, repeat = out + symbols[0] * (repeat - 1) + symbols, ends, 1
+        elif not (out and word in _FILLERS):
+            if len(out) > 1:
+                yield Span(start, end, out.upper(), clear=False)
+            out, repeat = "", 1
+    if out:
+        yield Span(start, end, out.upper(), clear=False)
+
+
+def _letter(word: str) -> str:
+    return word if len(word) == 1 else _LETTER_NAMES.get(word, "")
+
+
+def _symbols_en(word: str) -> str:
+    if re.fullmatch(r"\d+|[a-z]{1,4}\d+[a-z\d]*|\d+[a-z]{1,3}", word):
+        return word
+    if word in numbers.UNITS:
+        return str(numbers.UNITS[word])
+    if word in numbers.TEENS or word in numbers.TENS:
+        return str(numbers.TEENS.get(word) or numbers.TENS[word])
+    return _letter(word)
+
+
+def _codes_zh(said: str) -> Iterator[Span]:
+    for match in _CODE_ZH.finditer(said):
+        out, rest = "", match[0].strip()
+        while rest:
+            symbol = next(s for n in (3, 2, 1) if (s := rest[:n]) in _SYMBOLS_ZH or n == 1)
+            out += _SYMBOLS_ZH.get(symbol, symbol.strip())
+            rest = rest[len(symbol) :]
+        if out:
+            yield Span(*match.span(), out.upper(), clear=False)

@@ -1,0 +1,82 @@
+"""The words of an utterance in the form that values are looked for in, and the stretches of them that say one.
+
+Figures, signs and traditional characters are brought to one spelling first, so that "$12.50", "12.50 dollars" and
+3千500块 are read by the same rules. Pure; knows nothing of slots.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pypinyin import Style, lazy_pinyin
+
+MAX_CHARS = 500
+"""Values are looked for in so much of an utterance; what is longer is no answer to a question."""
+
+_SIGNS = {"$": "dollars", "€": "euros", "£": "pounds", "¥": "yuan"}
+_SIGNS_ZH = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元"}
+_SIMPLER = str.maketrans("萬億兩塊點號錢銀歐鎊幣週後開負過個後東幾〇○", "万亿两块点号钱银欧镑币周后开负过个后东几零零")
+_AMOUNT = r"(\d+(?:\.\d+)?(?:\s?(?:hundred|thousand|million|万|千|百|亿))?)"
+
+# Characters of numbers, amounts, dates and hours by how they sound. 十 stands for shi only between numerals, see below.
+_SOUNDS = {
+    "ling": "零", "yi": "一", "yao": "幺", "er": "二", "liang": "两", "san": "三", "si": "四", "wu": "五", "liu": "六",
+    "qi": "七", "ba": "八", "jiu": "九", "shi": "十", "bai": "百", "qian": "千", "wan": "万", "dian": "点",
+    "kuai": "块", "yuan": "元", "mao": "毛", "jiao": "角", "fen": "分", "nian": "年", "yue": "月", "hao": "号",
+    "ri": "日", "ban": "半", "ke": "刻", "dong": "零",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Span:
+    """A value and the stretch of a normalised text that says it.
+
+    Attributes:
+        start: first character.
+        end: first character behind it.
+        value: canonical, as the slot's kind writes it.
+        clear: the words themselves say what kind of value it is; else only the question does.
+        score: 0..1, how well the words fit.
+        rivals: other values that the same words may mean.
+        whole: the value is said in full; else more of it may follow.
+    """
+
+    start: int
+    end: int
+    value: str
+    clear: bool = True
+    score: float = 1.0
+    rivals: tuple[str, ...] = ()
+    whole: bool = True
+
+
+@lru_cache(maxsize=1_024)
+def normal(text: str, language: str) -> str:
+    """`text` in lower case with figures and signs spelt one way, without punctuation; Mandarin without spaces."""
+    text = unicodedata.normalize("NFKC", text[:MAX_CHARS]).lower().replace("’", "'").translate(_SIMPLER)
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+    for sign, name in (_SIGNS_ZH if language == "zh" else _SIGNS).items():
+        text = re.sub(rf"{re.escape(sign)}\s*{_AMOUNT}", rf"\1 {name}", text)
+    text = re.sub(r"(?<![\w.])-(?=\d)", "负" if language == "zh" else "minus ", text)
+    text = re.sub(r"\b([ap])\.\s?m\b\.?", r"\1m", text)
+    text = re.sub(r"(?<=\d)([.:])(?!\d)|(?<!\d)[.:]|[^\w'.:+]|_|\+(?!\d)", " ", text)
+    text = re.sub(r"\b(\d+)\s?([ap]m)\b", r"\1 \2", text)
+    if language == "zh":
+        return re.sub(r"\s+", "", re.sub(r"(?<=[\da-z])\s+(?=[\da-z])", "\0", text)).replace("\0", " ")
+    return " ".join(text.split())
+
+
+@lru_cache(maxsize=1_024)
+def sounding(said: str) -> str:
+    """Mandarin `said` with every character that sounds like one of numbers or measures spelt as that one.
+
+    As long as `said`, so that positions hold for both. For answers to a question only: 是 is 十 here.
+    """
+    syllables = lazy_pinyin(list(said), style=Style.NORMAL, errors=lambda run: list(run))
+    if len(syllables) != len(said):
+        return said
+    kept = frozenset(_SOUNDS.values())
+    return "".join(c if c in kept else _SOUNDS.get(s, c) for c, s in zip(said, syllables, strict=True))
