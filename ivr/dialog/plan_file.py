@@ -100,6 +100,7 @@ class _Loading:
         self._open: list[str] = []
         self._places: dict[Path, Places | None] = {}
         self._hash = hashlib.sha256()
+        self._texts: dict[str, str] = {}
 
     @property
     def problems(self) -> list[Problem]:
@@ -190,6 +191,7 @@ class _Loading:
             failed=linker.failed,
             zone=zones[root.stem],
             file=root.reading.file.path,
+            files=self._texts,
         )
 
     def _linker(self, draft: _Draft, prefix: str, outer: Ways) -> Linker:
@@ -213,6 +215,7 @@ class _Loading:
             return None
         self._hash.update(file.name.encode())
         self._hash.update(tree.text.encode())
+        self._texts[file.name] = tree.text
         return tree
 
     def _reading(self, tree: YamlFile, languages: tuple[str, ...]) -> Reading:
