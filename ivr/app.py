@@ -61,6 +61,8 @@ class App:
             closing.later(self.store.close)
             if left := await self.store.recover("the server stopped during the call"):
                 logger.warning("calls left open by a dead server are recorded as failed", calls=left)
+            self.backends = Backends(self.config.backend)
+            closing.later(self.backends.close)
             web = await server.start(
                 create_app(self.store, self.health.status, secret(self.config.http.token_env), self._recordings,
                            self.config.http.token_env),
@@ -105,9 +107,7 @@ class App:
             starter(lambda: house, self.plans.by_name.get),
             apology={language: str(path) for language, path in apology.items()},
         )
-        backends = Backends(config.backend)
-        closing.later(backends.close)
-        house = House(config, lines, pool, self._prompts, self.store, backends, apology, ringback)
+        house = House(config, lines, pool, self._prompts, self.store, self.backends, apology, ringback)
         self.health.lines, self.health.recognizers = lines, pool
         await lines.start()
         closing.later(lines.close)

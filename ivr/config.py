@@ -24,7 +24,7 @@ Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=3_600_000)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 Language = Annotated[str, msgspec.Meta(pattern="^[a-z]{2}$")]
 
-RTP_PORTS = 100
+RTP_PORTS = 200
 """UDP ports of RTP that each line process takes from `sip.rtp_port` on."""
 
 _LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -58,7 +58,7 @@ class Sip(_Section, frozen=True):
     codecs: tuple[Literal["G722", "PCMU", "PCMA"], ...] = ("G722", "PCMU", "PCMA")
     """Audio codecs by preference."""
     rtp_port: Port = 20_000
-    """First UDP port of RTP; each line process takes 100 ports from there."""
+    """First UDP port of RTP; each line process takes 200 ports from there."""
     rtp_timeout_s: Seconds = 30
     """A call whose RTP stops for so long ends, unless it is on hold. Seconds."""
     session_expires_s: Annotated[int, msgspec.Meta(ge=90, le=86_400)] = 1_800

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ivr.dialog import plan_checks, plan_slots, plan_yaml
+from ivr.dialog import plan_checks, plan_secrets, plan_slots, plan_yaml
 from ivr.dialog import plan_format as form
 from ivr.dialog.plan import END, Hangup, Plan, Plans, Step
 from ivr.dialog.plan_link import Linker, Ways
@@ -171,6 +171,7 @@ class _Loading:
             made = linker.steps()
             steps |= made
             plan_checks.check_file(linker, made)
+            plan_secrets.check(linker, made)
         steps[END] = Hangup(END, outer.goodbye)
         plan_checks.check_whole(linkers, steps)
         self.notes += [note for linker in linkers.values() for note in plan_checks.notes(linker, linkers.values())]

@@ -29,7 +29,8 @@ ZONE = Named("zone", Text("[A-Za-z]+(?:[_/+-][A-Za-z0-9]+)*", "a time zone", "li
 BACKEND = Named("backend", Text(NAME, "the name of a back end", "a [[backend]] of the configuration"))
 URL_PATH = Named("path", Text(r"/[^\s?#]*", "a path", "must start with /, without spaces, ? and #; like /cards/{card}"))
 PHRASES = ListOf(Text(), 1, 200, single=True)
-TEXTS = MapOf(Text(figures=True), r"[\w.-]{1,64}", "a name", "letters, figures, _ . -", most=50)
+TEXTS = MapOf(Text(figures=True), r"[A-Za-z0-9_.-]{1,64}", "a name", "letters, figures, _ . -", most=50)
+_JSON_PLACE = Text("[A-Za-z0-9_-]+(?:\\.[A-Za-z0-9_-]+)*", "a place in the answer", "like branch.name or rows.0.id")
 TARGET = Text(r"\S+", "a number, an agent or a SIP URI", "without spaces", figures=True, most=255)
 
 
@@ -150,8 +151,7 @@ STEP_FORMS: Mapping[str, Record] = {
             "method": Key(Word(("GET", "POST", "PUT", "PATCH", "DELETE")), default="GET"),
             "query": Key(TEXTS, "query parameters; {slot} stands for a value"),
             "body": Key(TEXTS, "keys and values of the JSON that is sent; {slot} stands for a value"),
-            "save": Key(_by_slot(Text(r"[\w-]+(?:\.[\w-]+)*", "a place in the answer", "like branch.name or rows.0.id")
-                                 ), "slots filled from the JSON answer"),
+            "save": Key(_by_slot(_JSON_PLACE), "slots filled from the JSON answer"),
             "on": Key(_steps_by("[1-5][0-9][0-9]|timeout|failed", "a status or an outcome",
                                 "a status like 404, timeout or failed"),
                       "statuses and outcomes with a way of their own"),
@@ -228,7 +228,7 @@ STEP_FORMS: Mapping[str, Record] = {
         {
             "backend": Key(BACKEND, "which back end is told", required=True),
             "path": Key(URL_PATH, "path below the back end's URL", required=True),
-            "event": Key(Text(r"[\w.-]{1,64}", "the name of an event", "like card.lost"), required=True),
+            "event": Key(Text(r"[A-Za-z0-9_.-]{1,64}", "the name of an event", "like card.lost"), required=True),
             "body": Key(TEXTS, "keys and values that are sent; {slot} stands for a value"),
             "next": _next(),
         },
@@ -236,7 +236,7 @@ STEP_FORMS: Mapping[str, Record] = {
     "hangup": Record(
         {
             "prompt": Key(PROMPT, "the last words; the plan's goodbye when left out"),
-            "outcome": Key(Text(r"[\w-]{1,32}", "an outcome", "letters, figures, _ and -"), "for the record",
+            "outcome": Key(Text(r"[A-Za-z0-9_-]{1,32}", "an outcome", "letters, figures, _ and -"), "for the record",
                            default="completed"),
         },
     ),
