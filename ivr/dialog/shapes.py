@@ -26,7 +26,7 @@ SIMILAR = 60
 
 def did_you_mean(word: str, known: Collection[str], otherwise: str = "") -> str:
     """A mend for a word that is not in `known`."""
-    found = process.extractOne(word, known, scorer=fuzz.ratio, score_cutoff=SIMILAR)
+    found = process.extractOne(word, tuple(known), scorer=fuzz.ratio, score_cutoff=SIMILAR)
     return f"did you mean `{found[0]}`?" if found else otherwise
 
 

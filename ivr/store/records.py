@@ -242,6 +242,14 @@ class PlanVersion(_Record, frozen=True):
     at: datetime
 
 
+class PlanCalls(_Record, frozen=True):
+    """How many calls are running on a version of a plan."""
+
+    plan: str
+    version: str
+    calls: int
+
+
 class CallPage(_Record, frozen=True):
     """Calls, newest first. `next` is the cursor of the next page, None on the last one."""
 

@@ -34,6 +34,7 @@ from ivr.store.records import (
     CallStart,
     InputRecord,
     LegRecord,
+    PlanCalls,
     PlanVersion,
     Purged,
     StoreHealth,
@@ -75,10 +76,18 @@ class Store:
         self._input = _upsert(insert(inputs), keep_older=False)
         self._plan_version = _upsert(insert(plan_versions), keep_older=False)
         self._writer: Writer | None = None
+        self._reading: sa.Engine | None = None
         self._reads_waiting = 0
 
-    async def open(self) -> None:
-        """Connect, migrate, start the writer. Raises Unavailable: no database, or one from a newer version."""
+    async def open(self, read_only: bool = False) -> None:
+        """Connect, migrate, start the writer. Raises Unavailable: no database, or one from a newer version.
+
+        `read_only`: only the reads, beside a running server; a database that is older is refused as well.
+        """
+        if read_only:
+            self._reading = await asyncio.to_thread(database.reader, self._url)
+            self._readers = ThreadPoolExecutor(database.READERS, thread_name_prefix="store-reader")
+            return
         writing, self._reading = database.engines(self._url)
         try:
             await asyncio.to_thread(database.migrate, writing)
@@ -91,9 +100,10 @@ class Store:
 
     async def close(self, deadline_s: float = 3.0) -> None:
         """Write what is queued, for at most `deadline_s`, and let go of the database. Safe to call twice."""
-        if self._writer is None:
+        if self._reading is None:
             return
-        await self._writer.close(deadline_s)
+        if self._writer is not None:
+            await self._writer.close(deadline_s)
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._reading.dispose()
 
@@ -217,6 +227,15 @@ class Store:
         query = _calls_query(filters, None).where(calls.c.ended_at.is_not(None), known).limit(max(1, limit))
         return await self._read(lambda c: tuple(_call_record(r) for r in c.execute(query).mappings()))
 
+    async def running(self) -> tuple[PlanCalls, ...]:
+        """How many calls of this server are running on each version of a plan. Raises Unavailable."""
+        version = (calls.c.plan, calls.c.plan_version)
+        own = (calls.c.server == self._server, calls.c.ended_at.is_(None))
+        query = sa.select(*version, sa.func.count()).where(*own).group_by(*version).order_by(*version)
+        return await self._read(
+            lambda c: tuple(PlanCalls(plan=p, version=v, calls=n) for p, v, n in c.execute(query).all())
+        )
+
     async def plan_versions(self, name: str) -> tuple[PlanVersion, ...]:
         """The versions of a plan that were published, the latest first. Raises Unavailable."""
         own = sa.select(plan_versions).where(plan_versions.c.name == name)
@@ -229,8 +248,8 @@ class Store:
         return await self._read(lambda c: c.scalar(sa.select(plan_versions.c.files).where(*own)))
 
     async def _read(self, work: Callable[[sa.Connection], T]) -> T:
-        if self._writer is None or self._reads_waiting >= _READS_WAITING:
-            raise Unavailable("the database is busy with other readers" if self._writer else "the store is not open")
+        if self._reading is None or self._reads_waiting >= _READS_WAITING:
+            raise Unavailable("the database is busy with other readers" if self._reading else "the store is not open")
 
         def run() -> T:
             with self._reading.connect() as connection:
