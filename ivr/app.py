@@ -22,7 +22,7 @@ from ivr.backend.client import Backends
 from ivr.config import Config, secret
 from ivr.dialog.plan import Plan
 from ivr.health import Health
-from ivr.publishing import Publishing
+from ivr.publishing import Publishing, needed
 from ivr.session import House, starter
 from ivr.speech import engines, stt
 from ivr.speech.prompts import Prompts
@@ -44,7 +44,7 @@ class App:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.plans = Publishing(config.path(config.paths.dialplans), _needed(config), self._warm_fresh)
+        self.plans = Publishing(config.path(config.paths.dialplans), needed(config), self._warm_fresh)
         self.plans.load()
         self.health = Health(config, self.plans)
         recordings = config.store.recordings
@@ -173,11 +173,6 @@ async def _cancelled(tasks: list[asyncio.Task]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _needed(config: Config) -> dict[str, frozenset[str]]:
-    """Plan -> the languages in which numbers begin it."""
-    return {n.plan: frozenset(o.language for o in config.number if o.plan == n.plan) for n in config.number}
 
 
 def _apologies(config: Config) -> dict[str, Path]:

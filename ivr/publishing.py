@@ -18,6 +18,7 @@ from pathlib import Path
 import structlog
 
 from ivr import metrics
+from ivr.config import Config
 from ivr.dialog.plan import Plan, Plans
 from ivr.dialog.plan_file import load_all
 from ivr.errors import InvalidInput, Problem
@@ -53,18 +54,23 @@ class Published:
     problems: tuple[Problem, ...]
 
 
-def decide(before: Mapping[str, InForce], loaded: Plans, needed: Mapping[str, frozenset[str]],
+def needed(config: Config) -> dict[str, frozenset[str]]:
+    """Plan -> the languages in which numbers begin it."""
+    return {n.plan: frozenset(o.language for o in config.number if o.plan == n.plan) for n in config.number}
+
+
+def decide(before: Mapping[str, InForce], loaded: Plans, wanted: Mapping[str, frozenset[str]],
            now: datetime, exists: Callable[[str], bool]) -> Published:  # fmt: skip
     """What is in force after a loading.
 
-    A plan of the same version stays the object it was. One that lacks a language that `needed` (plan -> languages of
+    A plan of the same version stays the object it was. One that lacks a language that `wanted` (plan -> languages of
     the numbers that it answers) has for it is refused. One that was not loaded stays when its file `exists`, and so
     has faults, or when a number needs it; else it goes.
     """
     after: dict[str, InForce] = {}
     problems = list(loaded.problems)
     for name, plan in loaded.by_name.items():
-        missing = sorted(needed.get(name, frozenset()) - set(plan.languages))
+        missing = sorted(wanted.get(name, frozenset()) - set(plan.languages))
         old = before.get(name)
         if missing:
             mend = f"add {', '.join(missing)} to `languages`, or change the number's plan in config.toml"
@@ -81,7 +87,7 @@ def decide(before: Mapping[str, InForce], loaded: Plans, needed: Mapping[str, fr
         gone = not exists(old.plan.file)
         if not gone:
             after[name] = replace(old, gone=False)
-        elif name in needed:
+        elif name in wanted:
             mend = f"put the file back (`ivr plans rollback {name} {old.plan.version}`), or take the number away"
             problems.append(Problem(old.plan.file, f"the file of plan `{name}` is gone; a number uses it", mend=mend))
             after[name] = replace(old, gone=True)

@@ -32,7 +32,7 @@ from ivr.dialog.state import (
     State,
     TakeMessage,
 )
-from ivr.store.records import MASK, InputRecord
+from ivr.store.records import MASK, InputRecord, TurnRecord
 from ivr.turn import Expectation, Understood
 from ivr.understanding.understand import understand
 
@@ -113,6 +113,44 @@ class Difference:
 def replay(plan: Plan, recording: Recording) -> Trace:
     """The way of a recorded call through `plan`. Raises `journal.BadRecord`."""
     return _Replay(plan, recording).run()
+
+
+def as_recorded(recording: Recording, turns: Sequence[TurnRecord], outcome: str) -> Trace:
+    """A call's way as its records tell it, where the plan it ran on is not at hand: the steps that waited, the end."""
+    given = [(r, journal.from_record(r.body)) for r in recording.inputs if not r.body.get("ignored")]
+    last = {"step": turns[-1].step if turns else "", "slot": ""}
+    places = [*(r.body for r, _ in given[1:]), last]
+    stops = (
+        _outline(Stop(_worded(*g), step=str(p.get("step")), slot=str(p.get("slot"))))
+        for g, p in zip(given, places, strict=False)
+    )
+    return Trace(tuple(stops), outcome)
+
+
+def as_records_would(trace: Trace) -> Trace:
+    """`trace` with as little as `as_recorded` knows."""
+    stops = [_outline(stop) for stop in trace.stops]
+    if stops:
+        stops[-1] = replace(stops[-1], slot="")
+    return Trace(tuple(stops), trace.outcome, trace.stuck, trace.strayed)
+
+
+def _outline(stop: Stop) -> Stop:
+    return Stop(stop.given, (stop.step,), stop.step, stop.slot)
+
+
+def new_words(trace: Trace, turns: Sequence[TurnRecord]) -> Difference | None:
+    """The first prompt of `trace` that the recorded call never said; those that speak values are not compared."""
+    recorded = _letters("".join(said.text for turn in turns for said in turn.said))
+    for index, stop in enumerate(trace.stops):
+        for text in stop.said:
+            if "{" not in text and text != MASK and _letters(text) not in recorded:
+                return Difference(("prompt",), index, stop.given, "(not said)", text)
+    return None
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
 
 
 def difference(before: Trace, after: Trace) -> Difference | None:

@@ -101,13 +101,8 @@ _RANGED = {"Accept-Ranges": _header("`bytes`"), "Content-Length": _header("Size 
 _WAV = {"type": "string", "contentMediaType": "audio/wav"}
 
 
-def _paths() -> dict[str, Any]:
+def _server_paths() -> dict[str, Any]:
     text = {"type": "string"}
-    recording = {
-        "200": _body("A stereo WAV, 8 kHz: left the caller, right the server", "audio/wav", _WAV, _RANGED),
-        "206": _body("The range asked for", "audio/wav", _WAV, _RANGED),
-        **_problems("401", "404", "416", "503"),
-    }
     return {
         "/": _get("A page for people", {"200": _body("The page", "text/html", text), **_problems("401")}, "server"),
         "/healthz": _get(
@@ -132,6 +127,16 @@ def _paths() -> dict[str, Any]:
             {"200": _body("OpenAPI 3.1", _JSON, {"type": "object"}), **_problems("401")},
             "server",
         ),
+    }
+
+
+def _call_paths() -> dict[str, Any]:
+    recording = {
+        "200": _body("A stereo WAV, 8 kHz: left the caller, right the server", "audio/wav", _WAV, _RANGED),
+        "206": _body("The range asked for", "audio/wav", _WAV, _RANGED),
+        **_problems("401", "404", "416", "503"),
+    }
+    return {
         "/v1/calls": _get(
             "Calls, newest first",
             {"200": _body("A page", _JSON, _ref("CallPage")), **_problems("400", "401", "503")},
@@ -151,6 +156,11 @@ def _paths() -> dict[str, Any]:
             (_CALL_ID,),
         ),
         "/v1/calls/{id}/recording": _get("The recording of a call", recording, "calls", (_CALL_ID,)),
+    }
+
+
+def _plan_paths() -> dict[str, Any]:
+    return {
         "/v1/plans": _get(
             "Dialplans in force",
             {
@@ -191,7 +201,7 @@ def document() -> dict[str, Any]:
             {"name": "calls", "description": "Records of calls"},
             {"name": "plans", "description": "Dialplans in force"},
         ],
-        "paths": _paths(),
+        "paths": _server_paths() | _call_paths() | _plan_paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {
