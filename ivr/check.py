@@ -16,10 +16,14 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TextIO
+from urllib.parse import urlsplit
 
 from ivr import config_doc
+from ivr.backend import webhooks
+from ivr.backend.addresses import why_refused
 from ivr.config import Config, load, secret
 from ivr.dialog.plan import Lookup, Notify, Plans, Transfer
 from ivr.dialog.plan_file import load_all
@@ -62,10 +66,13 @@ class Check:
         self.problems += prompts.check(config)
         if self.config is None:
             return
-        for part in (self._numbers, self._agents, self._recognisers, self._voices, self._database, self._ports):
+        for part in (
+            self._numbers, self._agents, self._backends, self._recognisers, self._voices, self._database, self._ports
+        ):  # fmt: skip
             self.problems += part(config)
         self.problems += dict.fromkeys(_backends(config, self.plans))
         self.notes += _transfers_to_nowhere(config, self.plans)
+        self.notes += _secrets_of_backends(config)
         if not secret(config.http.token_env):
             self.notes.append(
                 f"{config.http.token_env} is not set: the HTTP API refuses everything but health"
@@ -95,6 +102,22 @@ class Check:
                 parse_agent(agent.uri)
             except ValueError as error:
                 yield self._fault(("agent", index, "uri"), str(error), "like sip:anna@192.0.2.7")
+
+    def _backends(self, config: Config) -> Iterator[Problem]:
+        """Addresses written into a URL, and the form of webhook secrets; names are judged when they are resolved."""
+        for index, backend in enumerate(config.backend):
+            host = urlsplit(backend.url).hostname
+            try:
+                kind = why_refused(host, map(ip_network, backend.networks))
+            except ValueError:
+                kind = ""
+            if kind:
+                mend = f'networks = ["{ip_network(host)}"] when that is meant'
+                yield self._fault(("backend", index, "url"), f"{host} is {kind}, not public", mend)
+            given = secret(backend.webhook_secret_env).strip()
+            if given and (fault := webhooks.secret_fault(given)):
+                mend = f'export {backend.webhook_secret_env}="whsec_$(openssl rand -base64 32)"'
+                yield self._fault(("backend", index, "webhook_secret_env"), fault, mend)
 
     def _recognisers(self, config: Config) -> Iterator[Problem]:
         folder = config.path(config.paths.models)
@@ -207,6 +230,17 @@ def _transfers_to_nowhere(config: Config, plans: Plans) -> Iterator[str]:
                     yield f"plan {name}, step {step.name}: `{target}` cannot be dialled: {why}"
 
 
+def _secrets_of_backends(config: Config) -> Iterator[str]:
+    """Secrets that are named and not there, and tokens that anybody on the way could read."""
+    for backend in config.backend:
+        if backend.token_env and not secret(backend.token_env):
+            yield f"backend {backend.name}: {backend.token_env} is not set, so nothing is sent there"
+        if backend.webhook_secret_env and not secret(backend.webhook_secret_env):
+            yield f"backend {backend.name}: {backend.webhook_secret_env} is not set, so it is not notified"
+        if backend.token_env and backend.url.startswith("http:") and not backend.networks:
+            yield f"backend {backend.name}: its token crosses the network in clear text; use https"
+
+
 def _unwritable(folder: Path) -> str | None:
     """Why nothing can be written to a folder that may not exist yet; None when it can."""
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
@@ -255,6 +289,8 @@ def summary(config: Config, plans: Plans) -> Iterator[str]:
         how = "by registration" if trunk.register else "by address"
         dials = ", ".join(trunk.prefixes) or "nothing"
         yield f"  trunk        {trunk.name}: {trunk.host}:{trunk.port} {how}; dials {dials}"
+    for backend in config.backend:
+        yield f"  backend      {backend.name}: {backend.url}"
     yield f"  HTTP         {http.host}:{http.port}"
     kept = f"{store.retention_days} days" if store.retention_days else "for ever"
     yield f"  records      {store.url.rpartition('@')[2]}, kept {kept}"

@@ -87,7 +87,7 @@ class Backends:
         return asyncio.shield(delivery)
 
     async def close(self) -> None:
-        """Give every notification one last try, at most `CLOSE_WITHIN_S`, and close all connections."""
+        """Try every notification that waits once more, for at most `CLOSE_WITHIN_S`, and close all connections."""
         self._stopping.set()
         if self._deliveries:
             await asyncio.wait(self._deliveries, timeout=CLOSE_WITHIN_S)
@@ -122,11 +122,14 @@ class Backends:
         except asyncio.CancelledError:
             answer = Response("failed", reason="the server is stopping")
         answer = replace(answer, took_ms=_since_ms(began))
-        (log.info if answer.outcome == "ok" else log.warning)(
-            "backend notified" if answer.outcome == "ok" else "a notification did not arrive", backend=backend,
-            kind=event, message_id=message_id, outcome=answer.outcome, status=answer.status, reason=answer.reason,
-            took_ms=answer.took_ms,
-        )  # fmt: skip
+        told = {
+            "backend": backend, "kind": event, "message_id": message_id, "outcome": answer.outcome,
+            "status": answer.status, "reason": answer.reason, "took_ms": answer.took_ms,
+        }  # fmt: skip
+        if answer.outcome == "ok":
+            log.info("backend notified", **told)
+        else:
+            log.warning("a notification did not arrive", **told)
         if client is not None:
             metrics.backend_notified(backend, answer.outcome)
         return answer
@@ -150,7 +153,7 @@ class _Client:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(resolver=_CheckedResolver(resolver, networks), limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            timeout=aiohttp.ClientTimeout(total=None),
             headers={"User-Agent": f"ivr/{__version__}"} | ({"Authorization": f"Bearer {token}"} if token else {}),
         )
 
@@ -185,7 +188,7 @@ class _Client:
     async def tell(
         self, path: str, event: str, data: Mapping[str, object], message_id: str, stopping: asyncio.Event
     ) -> Response:
-        """One notification with its tries; once `stopping` is set the next is the last and comes at once."""
+        """One notification with its tries; once `stopping` is set there is one more, at once."""
         if fault := self._signing_fault():
             return Response("refused", reason=fault)
         try:
@@ -195,8 +198,9 @@ class _Client:
         self.notifications += 1
         try:
             for pause_s in NOTIFY_PAUSES_S:
+                last = stopping.is_set()
                 answer = await self._tell_once(path, message_id, body)
-                if not _worth_another(answer) or stopping.is_set():
+                if last or not _worth_another(answer):
                     return answer
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause_s):
@@ -218,12 +222,12 @@ class _Client:
         self, method: Method, url: URL, headers: Mapping[str, str], body: bytes | None, wants_json: bool
     ) -> Response:
         """One request and its response. Without `wants_json` the body of a good one is nobody's business."""
+        if self._session.closed:
+            return Response("refused", reason="the server is stopping")
         if body is not None:
             headers = {**headers, "Content-Type": "application/json"}
         try:
-            async with self._session.request(
-                method, url, headers=headers, data=body, allow_redirects=False
-            ) as answer:  # fmt: skip
+            async with self._session.request(method, url, headers=headers, data=body, allow_redirects=False) as answer:
                 return await _read(answer, wants_json)
         except aiohttp.ClientConnectorDNSError as error:
             if isinstance(error.os_error, _AddressRefused):

@@ -6,7 +6,7 @@ A step may ask several things in turn (a form its fields); `of` says which one i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ivr.dialog.plan import Ask, Asking, Confirm, Events, Field, Form, Menu, Plan, Prompt, Record
 from ivr.dialog.state import State

@@ -193,6 +193,60 @@ def test_what_is_worth_knowing_but_keeps_nothing_from_serving(house, monkeypatch
     assert "note: IVR_TOKEN is not set: the HTTP API refuses everything but health (export IVR_TOKEN=...)" in said
 
 
+BACKEND = """[[backend]]
+name = "core"
+url = "http://core.example:8090"
+token_env = "CORE_TOKEN"
+webhook_secret_env = "CORE_WEBHOOK_SECRET"
+[http]"""
+SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+
+
+def test_a_backend_serves_without_its_secrets_and_that_is_noted(house, monkeypatch):
+    change(house, "[http]", BACKEND)
+    for name in ("CORE_TOKEN", "CORE_WEBHOOK_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    status, said = run()
+    assert status == 0, said
+    assert "note: backend core: CORE_TOKEN is not set, so nothing is sent there" in said
+    assert "note: backend core: CORE_WEBHOOK_SECRET is not set, so it is not notified" in said
+    assert "note: backend core: its token crosses the network in clear text; use https" in said
+    assert "  backend      core: http://core.example:8090" in said
+    monkeypatch.setenv("CORE_TOKEN", "hush")
+    monkeypatch.setenv("CORE_WEBHOOK_SECRET", SECRET)
+    change(house, "http://core.example:8090", "https://core.example:8090")
+    assert not [line for line in run()[1] if line.startswith("note: backend")]
+
+
+def test_a_webhook_secret_that_is_none_is_told_and_not_shown(house, monkeypatch):
+    line = change(house, "[http]", BACKEND) + 4
+    monkeypatch.setenv("CORE_WEBHOOK_SECRET", "hush")
+    status, said = run()
+    assert status == 1
+    assert said[0].startswith(
+        f"config.toml:{line}: backend.0.webhook_secret_env: a webhook secret begins with whsec_"
+        ' (export CORE_WEBHOOK_SECRET="whsec_$(openssl rand -base64 32)")'
+    )
+    assert "hush" not in "\n".join(said)
+
+
+@pytest.mark.parametrize(
+    ("host", "told", "mend"),
+    [
+        ("10.1.2.3", "10.1.2.3 is private, not public", 'networks = ["10.1.2.3/32"]'),
+        ("[::1]", "::1 is loopback, not public", 'networks = ["::1/128"]'),
+    ],
+)
+def test_a_backend_at_an_address_that_is_not_listed(house, host, told, mend):
+    line = change(house, "[http]", BACKEND) + 2
+    change(house, "core.example", host)
+    status, said = run()
+    assert status == 1
+    assert said[0] == f"config.toml:{line}: backend.0.url: {told} ({mend} when that is meant)"
+    change(house, ':8090"', f':8090"\n{mend}')
+    assert run()[0] == 0
+
+
 def test_a_transfer_to_nobody_is_noted_until_there_is_an_agent(house):
     notes = [line for line in run()[1] if "cannot be dialled: no [[agent]] has that name" in line]
     assert len(notes) == 1

@@ -141,6 +141,57 @@ def test_faults_of_trunks_and_agents(tmp_path, text, told):
     assert found[0].startswith(told)
 
 
+BACKEND = "[[backend]]\nname = 'core'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (BACKEND, "1: backend.0.url: is missing"),
+        (BACKEND + "url = 'https://a'\n" + BACKEND + "url = 'https://a'\n",
+         "5: backend.1.name: a second backend with name `core`"),
+        (BACKEND + "url = 'core.example'\n", "3: backend.0.url: `core.example` is no URL of a back end (like https://"),
+        (BACKEND + "url = 'ftp://core.example'\n", "3: backend.0.url: `ftp://core.example` is no URL"),
+        (BACKEND + "url = 'https://core.example/?key=1'\n", "3: backend.0.url: `https://core.example/"),
+        (BACKEND + "url = 'https://core.example/#a'\n", "3: backend.0.url: "),
+        (BACKEND + "url = 'https://core.example/a/../b'\n", "3: backend.0.url: "),
+        (BACKEND + "url = 'https://core.example//a'\n", "3: backend.0.url: "),
+        (BACKEND + "url = 'https://core..example'\n", "3: backend.0.url: "),
+        (BACKEND + "url = 'https://core.example\\b'\n", "3: backend.0.url: "),
+        (BACKEND + "url = 'https:///a'\n", "3: backend.0.url: "),
+        (BACKEND + "url = ' https://core.example'\n", "3: backend.0.url: "),
+        (BACKEND + "url = 'https://me:hush@core.example'\n",
+         "3: backend.0.url: a URL with a user or password in it (take it out; token_env names"),
+        (BACKEND + "url = 'https://127.1'\n", "3: backend.0.url: `127.1` is not an IP address (four numbers like"),
+        (BACKEND + "url = 'https://0x7f000001'\n", "3: backend.0.url: `0x7f000001` is not an IP address"),
+        (BACKEND + "url = 'https://[::1::]'\n", "3: backend.0.url: `[::1::]` is not an IP address"),
+        (BACKEND + "url = 'https://core.example:0'\n", "3: backend.0.url: 0 is no port (from 1 to 65535)"),
+        (BACKEND + "url = 'https://core.example:65536'\n", "3: backend.0.url: 65536 is no port"),
+        (BACKEND + "url = 'https://a'\nnetworks = ['10.0.0.0/8', '10.0.0.1/8']\n",
+         "4: backend.0.networks.1: `10.0.0.1/8` is not a network (write it like 10.1.0.0/16)"),
+        (BACKEND + "url = 'https://a'\ncalls_at_once = 0\n", "4: backend.0.calls_at_once: 0 is out of range"),
+        (BACKEND + "url = 'https://a'\ntimeout_s = 61\n", "4: backend.0.timeout_s: 61 is out of range"),
+    ],
+)  # fmt: skip
+def test_faults_of_backends(tmp_path, text, told):
+    found = faults(tmp_path, text + NUMBER)
+    assert len(found) == 1
+    assert found[0].startswith(told)
+    assert "hush" not in found[0]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://core.example", "http://core:8080/", "https://core_2.bank.example/api/v1.2/", "http://[::1]:8090",
+     "http://192.0.2.7", "https://4you.example", "https://xn--lhr59c.example", "http://a/.well-known/b..c"],
+)  # fmt: skip
+def test_urls_of_backends(tmp_path, url):
+    path = tmp_path / "config.toml"
+    path.write_text(NUMBER + BACKEND + f"url = '{url}'\n")
+    (backend,) = load(path).backend
+    assert (backend.url, backend.networks, backend.timeout_s, backend.calls_at_once) == (url, (), 3, 8)
+
+
 def test_no_number_at_all_is_refused(tmp_path):
     assert faults(tmp_path, "") == ['number: no number is served (add [[number]] with pattern = "400" and a plan)']
 

@@ -24,6 +24,17 @@ def _value(name: str, **labels: str) -> float:
         (lambda: metrics.barge_in("committed"), "ivr_barge_ins_total", {"verdict": "committed"}),
         (metrics.line_restarted, "ivr_line_restarts_total", {}),
         (lambda: metrics.store_failed("transient"), "ivr_store_failures_total", {"kind": "transient"}),
+        (
+            lambda: metrics.backend_asked("core", "timeout", 3_000),
+            "ivr_backend_requests_total",
+            {"backend": "core", "outcome": "timeout"},
+        ),
+        (lambda: metrics.backend_asked("core", "ok", 40), "ivr_backend_seconds_count", {"backend": "core"}),
+        (
+            lambda: metrics.backend_notified("core", "ok"),
+            "ivr_notifications_total",
+            {"backend": "core", "outcome": "ok"},
+        ),
         (lambda: metrics.refused("source"), "ivr_refused_total", {"what": "source"}),
     ],
 )
