@@ -1,10 +1,10 @@
-"""The doors at the command line: `ivr serve | check | call | models | bench | version`."""
+"""The doors at the command line: `ivr serve | check | call | models | simulate | bench | version`."""
 
 from __future__ import annotations
 
 import sys
 
-from ivr import __version__, app, bench, check, config
+from ivr import __version__, app, bench, check, config, simulate
 from ivr.caller import cli as caller
 from ivr.errors import InvalidInput, IvrError
 from ivr.speech import models
@@ -15,6 +15,7 @@ HELP = """usage: ivr COMMAND [ARGUMENTS]
   check  [--config FILE]   find everything that is wrong with configuration, plans, models and prompts
   call   URI ...           ring a SIP address, speak, listen, print what happens
   models list|pull|verify  speech models: what there is, get them, check them
+  simulate PLAN            call a dialplan by typing, walk it by scenarios, draw it
   bench  NAME              measure; `ivr bench` lists what
   version
 
@@ -42,6 +43,7 @@ COMMANDS = {
     "call": caller.main,
     "models": models.main,
     "bench": bench.main,
+    "simulate": simulate.main,
     "version": _version,
 }
 
