@@ -1,6 +1,7 @@
-"""`ivr simulate`: call a dialplan by typing, walk it by scenarios, or draw it; the engine and understanding are the same.
+"""`ivr simulate`: call a dialplan by typing, walk it by scenarios, or draw it.
 
-No telephone, no audio, no network: what a transfer or a back end answers is typed, too.
+The engine and understanding are those of the telephone. Nothing is dialled or fetched: what a transfer or a back end
+answers is typed, too.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ivr.dialog import picture, rehearsal
 from ivr.dialog.plan import Plan
 from ivr.dialog.plan_file import load
 from ivr.dialog.rehearsal import Moment, Rehearsal
-from ivr.dialog.state import Connect, Connected, End, Fetch, Fetched, Heard, Input, Recorded, Silence, Speak
+from ivr.dialog.state import Connect, Connected, End, Fetch, Fetched, Heard, Input, Listen, Recorded, Silence, Speak
 from ivr.errors import InvalidInput, Problem, Unavailable
 from ivr.speech import spoken
 
@@ -91,6 +92,11 @@ class _Terminal:
     def _asks(self) -> bool:
         return isinstance(self._call.last.awaited, Fetch)
 
+    @property
+    def _is_open(self) -> bool:
+        awaited = self._call.last.awaited
+        return isinstance(awaited, Listen) and awaited.expectation.kind == "open"
+
     def _give(self, given: Input) -> None:
         if not self._call.takes(given):
             return self._print(f"the call {rehearsal.describe(self._call.last.awaited)}{self._hint()}", dim=True)
@@ -138,9 +144,9 @@ class _Terminal:
         self._print(f"heard: {said.hypothesis.text[:300]}")
         parts = [f"{name} {value}" for name, value in (("command", said.command), ("intent", said.intent)) if value]
         parts += [f"{name} = {f.value} ({f.confidence:.2f})" for name, f in said.slots.items()]
-        if said.value and said.value != said.hypothesis.text and not said.slots:
-            parts.append(f"value {said.value}")
-        meaning = ", ".join(parts) or ("an answer" if said.answer else "words" if said.value else "nothing")
+        if said.value and not said.slots and not self._is_open:
+            parts.append(said.value)
+        meaning = ", ".join(parts) or ("a question" if said.answer else "words" if said.value else "nothing")
         self._print(f"       understood: {meaning} ({said.confidence:.2f})", dim=True)
 
     def _show(self, moment: Moment, quiet: bool = False) -> None:
@@ -266,10 +272,7 @@ def main(argv: list[str] | None = None, source: TextIO | None = None, out: TextI
         return 0 if report.enough(arguments.least_steps, arguments.least_ways) else 1
     language = arguments.language or plan.languages[0]
     if language not in plan.languages:
-        raise InvalidInput(
-            Problem(
-                plan.file, f"the plan does not speak `{language[:20]}`", mend="it speaks " + ", ".join(plan.languages)
-            )
-        )
+        mend = "it speaks " + ", ".join(plan.languages)
+        raise InvalidInput(Problem(plan.file, f"the plan does not speak `{language[:20]}`", mend=mend))
     _Terminal(Rehearsal(plan, language, now), out).run(_lines(source, out))
     return 0
