@@ -29,6 +29,7 @@ from ivr.speech.prompts import Prompts
 from ivr.speech.tts import open_voices
 from ivr.store.store import Store
 from ivr.telephony.pool import LinePool
+from ivr.understanding import commands
 from ivr.web import server
 from ivr.web.api import create_app
 from ivr.web.status import LanguageStatus
@@ -85,7 +86,7 @@ class App:
 
     async def _speech_and_lines(self, closing: _Closing) -> LinePool:
         config = self.config
-        recognizers = await asyncio.to_thread(engines.build, config)
+        recognizers = await asyncio.to_thread(engines.build, config, commands.phrases)
         recognition = config.recognition
         pool = stt.RecognizerPool(recognizers, recognition.threads, recognition.queue_limit)
         closing.later(functools.partial(asyncio.to_thread, pool.close))
