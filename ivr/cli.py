@@ -1,10 +1,10 @@
-"""The doors at the command line: `ivr serve | check | call | models | simulate | bench | version`."""
+"""The doors at the command line: `ivr serve | check | call | models | plans | simulate | ...`."""
 
 from __future__ import annotations
 
 import sys
 
-from ivr import __version__, app, bench, check, config, simulate
+from ivr import __version__, app, bench, check, config, plans, replay, simulate
 from ivr.caller import cli as caller
 from ivr.errors import InvalidInput, IvrError
 from ivr.speech import models
@@ -14,8 +14,10 @@ HELP = """usage: ivr COMMAND [ARGUMENTS]
   serve  [--config FILE]   answer the telephone (SIGTERM drains, a second one ends it)
   check  [--config FILE]   find everything that is wrong with configuration, plans, models and prompts
   call   URI ...           ring a SIP address, speak, listen, print what happens
-  models list|pull|verify  speech models: what there is, get them, check them
+  plans history|show|rollback NAME [VERSION]   published versions of a dialplan
+  replay --plan DRAFT.yaml CALL ...|--last N   recorded calls on a draft of their plan
   simulate PLAN            call a dialplan by typing, walk it by scenarios, draw it
+  models list|pull|verify  speech models: what there is, get them, check them
   bench  NAME              measure; `ivr bench` lists what
   version
 
@@ -29,7 +31,7 @@ def _serve(argv: list[str]) -> int:
     elif argv:
         print("usage: ivr serve [--config FILE]")
         return 0 if argv[0] in ("-h", "--help") else 2
-    return app.serve(config.load(file), file)
+    return app.serve(config.load(file))
 
 
 def _version(_: list[str]) -> int:
@@ -42,8 +44,10 @@ COMMANDS = {
     "check": check.main,
     "call": caller.main,
     "models": models.main,
-    "bench": bench.main,
+    "plans": plans.main,
+    "replay": replay.main,
     "simulate": simulate.main,
+    "bench": bench.main,
     "version": _version,
 }
 
