@@ -15,9 +15,10 @@ from ivr.understanding import numbers
 from ivr.understanding.said import Span
 
 _ICAO = (
-    "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar papa quebec romeo"
-    " sierra tango uniform victor whiskey xray yankee zulu"
-).split()
+    "alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo", "lima", "mike",
+    "november", "oscar", "papa", "quebec", "romeo", "sierra", "tango", "uniform", "victor", "whiskey", "xray", "yankee",
+    "zulu",
+)  # fmt: skip
 _LETTER_NAMES = {
     **{word: word[0] for word in _ICAO}, "alfa": "a", "juliett": "j", "whisky": "w",
     "ay": "a", "eh": "a", "bee": "b", "be": "b", "cee": "c", "see": "c", "sea": "c", "dee": "d", "ee": "e", "ef": "f",
@@ -26,7 +27,9 @@ _LETTER_NAMES = {
     "ess": "s", "tee": "t", "tea": "t", "you": "u", "vee": "v", "ex": "x", "why": "y", "zee": "z", "zed": "z",
 }  # fmt: skip
 _AS_IN = re.compile(r"\b([a-z]|[a-z]{2,5}) (?:as in|for|like) ([a-z]+)\b")
-_FILLERS = frozenset("it's its is the my code number reference booking it and then dash hyphen uh um please".split())
+_FILLERS = frozenset(
+    {"it's", "its", "is", "the", "my", "code", "number", "reference", "it", "and", "then", "dash", "hyphen", "uh", "um"}
+)
 
 _LETTERS_ZH = {
     "诶": "a", "欸": "a", "哎": "a", "比": "b", "必": "b", "逼": "b", "西": "c", "弟": "d", "迪": "d", "地": "d",

@@ -1,8 +1,8 @@
 """Dates as they are said in English and Mandarin, written in ISO 8601, absolute or counted from a given day.
 
-Weeks begin on Monday (ISO 8601): 下周五 and "next Friday" are the Friday of the week after this one, 上周五 is that of the
-week before; "last Friday" is the one just past and a bare "Friday" the one to come. A date without a year is the one
-nearest to today; without a today it is none. Pure: today is said by the caller of these functions.
+Weeks begin on Monday (ISO 8601): 下周五 and "next Friday" are the Friday of the week after this one, 上周五 is that of
+the week before; "last Friday" is the one just past and a bare "Friday" the one to come. A date without a year is the
+one nearest to today; without a today it is none. Pure: today is said by the caller of these functions.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _DAY_WORDS = {
     "today": 0, "tonight": 0, "tomorrow": 1, "yesterday": -1, "last night": -1,
 }  # fmt: skip
 _DAY_WORDS_ZH = {
-    "大后天": 3, "大前天": -3, "后天": 2, "前天": -2, "今天": 0, "今日": 0, "明天": 1, "明日": 1, "昨天": -1, "昨日": -1,
-    "今早": 0, "今晚": 0, "明早": 1, "明晚": 1, "昨晚": -1, "昨夜": -1,
+    "大后天": 3, "大前天": -3, "后天": 2, "前天": -2, "今天": 0, "今日": 0, "明天": 1, "明日": 1, "昨天": -1,
+    "昨日": -1, "今早": 0, "今晚": 0, "明早": 1, "明晚": 1, "昨晚": -1, "昨夜": -1,
 }  # fmt: skip
 _WEEKDAYS_ZH = {c: i for i, c in enumerate("一二三四五六日")} | {"天": 6} | {str(i + 1): i for i in range(6)}
 _NUMERAL_ZH = r"[\d零一二两三四五六七八九十]"
@@ -47,10 +47,12 @@ _DAY_FIRST = re.compile(
     rf"(?: (?:of |in )?(?:the year )?(?P<year>{numbers.RUN}))?"
 )
 _MONTH_FIRST = re.compile(
-    rf"\b(?P<month>{_MONTH}) (?:the )?(?:(?P<day>{_ORDINAL})(?: (?:of |in )?(?P<year>{numbers.RUN}))?|(?P<run>{numbers.RUN}))"
+    rf"\b(?P<month>{_MONTH}) (?:the )?"
+    rf"(?:(?P<day>{_ORDINAL})(?: (?:of |in )?(?P<year>{numbers.RUN}))?|(?P<run>{numbers.RUN}))"
 )
 _FIGURES = re.compile(
-    r"(?<![\d.])(?:(?P<y>\d{4})[ .](?P<m>\d{1,2})[ .](?P<d>\d{1,2})|(?P<a>\d{1,2})[ .](?P<b>\d{1,2})[ .](?P<c>\d{4}))(?![\d.])"
+    r"(?<![\d.])(?:(?P<y>\d{4})[ .](?P<m>\d{1,2})[ .](?P<d>\d{1,2})"
+    r"|(?P<a>\d{1,2})[ .](?P<b>\d{1,2})[ .](?P<c>\d{4}))(?![\d.])"
 )
 _DAY_ONLY = re.compile(rf"\b(?:on )?the (?P<day>{_ORDINAL})(?! (?:time|one|of))")
 
@@ -139,7 +141,7 @@ def _dated(match: re.Match[str], value: str, **more: object) -> Iterator[Span]:
         yield Span(*match.span(), value, **more)
 
 
-# English ---------------------------------------------------------------------------------------------------------------
+# English ------------------------------------------------------------------------------------------------------------
 
 
 def _month(name: str) -> int:
@@ -186,7 +188,7 @@ def _named_en(pattern: re.Pattern[str], said: str, base: datetime.date | None) -
         yield from _dated(match, value, whole=not missing)
 
 
-def _figures(said: str, base: datetime.date | None) -> Iterator[Span]:
+def _figures(said: str, _base: datetime.date | None) -> Iterator[Span]:
     for match in _FIGURES.finditer(said):
         if match["y"]:
             yield from _dated(match, _iso(int(match["y"]), int(match["m"]), int(match["d"])))
@@ -240,7 +242,7 @@ def _nearest_day(day: int, base: datetime.date | None) -> str:
     return min(found, key=lambda d: abs(d - base)).isoformat() if found else ""
 
 
-# Mandarin --------------------------------------------------------------------------------------------------------------
+# Mandarin -----------------------------------------------------------------------------------------------------------
 
 _NAMED_YEARS = {"前年": -2, "去年": -1, "今年": 0, "明年": 1, "后年": 2}
 _NAMED_MONTHS = {"上个月": -1, "这个月": 0, "本月": 0, "下个月": 1}

@@ -1,18 +1,16 @@
-"""Expected answers: yes and no, digits, dates, choices, read from recognised words in English, Mandarin and Korean.
+"""Expected answers: yes and no, digits, choices, read from recognised words in English, Mandarin and Korean.
 
-Pure text in, values out, and whether more must be coming ("august the...", four of six digits). Recognisers that
+Pure text in, values out, and whether more must be coming (a sentence that ends on "the"). Recognisers that
 decode restricted to what is expected return the value itself ("yes", "8620"); it passes through unchanged.
 Mandarin words are compared by pinyin without tones, since recognisers get the sound right and the character wrong.
 """
 
 from __future__ import annotations
 
-import datetime
 import re
 import unicodedata
 from functools import lru_cache
 
-import cn2an
 from pypinyin import Style, lazy_pinyin
 from rapidfuzz import fuzz
 
@@ -74,14 +72,6 @@ _TENS = {
     "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50,
     "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
 }  # fmt: skip
-_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-           "november", "december")  # fmt: skip
-_ORDINALS = {
-    "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9,
-    "tenth": 10, "eleventh": 11, "twelfth": 12, "thirteenth": 13, "fourteenth": 14, "fifteenth": 15,
-    "sixteenth": 16, "seventeenth": 17, "eighteenth": 18, "nineteenth": 19, "twentieth": 20, "thirtieth": 30,
-}  # fmt: skip
-
 MAX_CHARS = 2_000
 
 
@@ -167,77 +157,6 @@ def _digits_zh(said: str) -> str:
         else:
             other += 1
     return "".join(out) if out and other <= max(1, len(out) // 3) else ""
-
-
-def date(text: str, language: str) -> str:
-    """ISO date said in full (day, month, year), empty when it is none or not a real one."""
-    said = plain(text)
-    parts = _date_zh(said) if language == "zh" else _date_en(said)
-    if parts is None:
-        return ""
-    try:
-        return datetime.date(*parts).isoformat()
-    except ValueError:
-        return ""
-
-
-def _date_zh(said: str) -> tuple[int, int, int] | None:
-    match = re.search(
-        r"([零〇一二三四五六七八九十\d]{2,4})年([一二三四五六七八九十\d]{1,3})月([一二三四五六七八九十\d]{1,3})[日号浩]?",
-        said.replace(" ", ""),
-    )
-    if match is None:
-        return None
-    year = int("".join(_DIGIT_PINYIN.get(s, s) or "0" for s in pinyin(match[1])) or 0)
-    try:
-        month, day = (int(g) if g.isdecimal() else int(cn2an.cn2an(g, "smart")) for g in match.groups()[1:])
-    except ValueError:
-        return None
-    return _century(year), month, day
-
-
-def _date_en(said: str) -> tuple[int, int, int] | None:
-    if match := re.fullmatch(r"(\d{4}) (\d{1,2}) (\d{1,2})", said):
-        return int(match[1]), int(match[2]), int(match[3])
-    tokens = re.sub(r"(\d)(st|nd|rd|th)\b", r"\1", said).split()
-    month = next((i + 1 for t in tokens for i, m in enumerate(_MONTHS) if t == m or (len(t) == 3 and m[:3] == t)), 0)
-    if not month:
-        return None
-    name = next(t for t in tokens if t[:3] == _MONTHS[month - 1][:3])
-    before, after = tokens[: tokens.index(name)], tokens[tokens.index(name) + 1 :]
-    numbers = _numbers(before) + _numbers(after)
-    if len(numbers) < 2:
-        return None
-    day, rest = numbers[0], numbers[1:]
-    year = rest[0] if len(rest) == 1 else rest[0] * 100 + rest[1] if rest[0] < 100 else rest[0] + rest[1]
-    return _century(year), month, day
-
-
-def _numbers(tokens: list[str]) -> list[int]:
-    """Spoken or written numbers below 10,000 in order: `twenty first` is 21, `two thousand one` is 2001."""
-    units = {w: int(d) for w, d in _DIGIT_WORDS["en"].items() if w not in ("to", "too", "for", "won", "ate", "o")}
-    out: list[int] = []
-    joinable = False
-    for token in tokens:
-        if token.isdecimal():
-            out.append(int(token))
-            joinable = False
-        elif token in ("thousand", "hundred") and out:
-            out[-1] *= {"thousand": 1_000, "hundred": 100}[token]
-            joinable = True
-        elif token in _TENS or token in units or token in _ORDINALS:
-            value = _TENS.get(token) or _ORDINALS.get(token) or units.get(token, 0)
-            scale = joinable and out and (out[-1] >= 100 or (out[-1] >= 20 and out[-1] % 10 == 0 and value < 10))
-            if scale:
-                out[-1] += value
-            else:
-                out.append(value)
-            joinable = token in _TENS and _TENS[token] >= 20
-    return out
-
-
-def _century(year: int) -> int:
-    return year if year >= 100 else 1900 + year if year > 30 else 2000 + year
 
 
 def choice(text: str, phrases: tuple[str, ...], language: str, bar: float = 82.0) -> tuple[str, float]:

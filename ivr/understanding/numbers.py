@@ -1,7 +1,8 @@
 """Numbers in words, figures or both, in English and Mandarin, and strings of digits.
 
 Pure. English words fall into as many numbers as they say ("two hundred eighty nine fifty" is 289 and 50); what they
-mean together, an amount or a year, is for the reader of that kind to say. Mandarin drops the last unit: 两万五 is 25000.
+mean together, an amount or a year, is for the reader of that kind to say. Mandarin drops the last unit: 两万五 is
+25000.
 """
 
 from __future__ import annotations

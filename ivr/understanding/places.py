@@ -22,8 +22,8 @@ from ivr.understanding.said import normal
 
 _MOST_SYLLABLES, _MOST_WORDS, _MOST_WINDOW, _READINGS = 80, 40, 6, 3
 
-# What a substitution costs by how far the syllables are apart: what recognisers mix up lies mostly under 0.35, syllables
-# taken at random mostly above 0.5.
+# What a substitution costs by how far the syllables are apart: what recognisers mix up lies mostly under 0.35,
+# syllables taken at random mostly above 0.5.
 _APART, _COSTS = (0.0, 0.15, 0.3, 0.45, 0.6, 1.0), (0.0, 0.1, 0.3, 0.65, 0.95, 1.0)
 # What a syllable of the name that was not said costs, and one that was said in its midst; times the syllable's weight.
 _MISSING, _EXTRA = 0.8, 0.5
@@ -41,8 +41,8 @@ _LATER_READING = 0.03
 _BEHIND_ZH = tuple(
     sounds.syllables(words)
     for words in (
-        "附近", "旁边", "那边", "这边", "里面", "周边", "周围", "边上", "对面", "那里", "这里", "那儿", "的支行", "的网点",
-        "的银行", "的营业厅", "的分行", "最近", "有没有", "有网点", "怎么走", "在哪", "吗",
+        "附近", "旁边", "那边", "这边", "里面", "周边", "周围", "边上", "对面", "那里", "这里", "那儿", "的支行",
+        "的网点", "的银行", "的营业厅", "的分行", "最近", "有没有", "有网点", "怎么走", "在哪", "吗",
     )
 )  # fmt: skip
 _BEFORE_ZH = tuple(

@@ -75,7 +75,7 @@ def sounding(said: str) -> str:
 
     As long as `said`, so that positions hold for both. For answers to a question only: 是 is 十 here.
     """
-    syllables = lazy_pinyin(list(said), style=Style.NORMAL, errors=lambda run: list(run))
+    syllables = lazy_pinyin(list(said), style=Style.NORMAL, errors=list)
     if len(syllables) != len(said):
         return said
     kept = frozenset(_SOUNDS.values())

@@ -2,8 +2,8 @@
 
 What each kind's words are stands in a module of its own; here is which of them count. An answer to a question may be
 bare ("three fifty"); a slot nobody asked for is filled only by words that say themselves what they are ("tomorrow at
-nine", 三千五百元), and no stretch of words fills two. Pure: text in, canonical strings out (see `Filled`). Knows nothing
-of steps, prompts or recognisers.
+nine", 三千五百元), and no stretch of words fills two. Pure: text in, canonical strings out (see `Filled`). Knows
+nothing of steps, prompts or recognisers.
 """
 
 from __future__ import annotations

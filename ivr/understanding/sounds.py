@@ -46,7 +46,7 @@ _PART_WEIGHTS = {"medial": 0.45, "vowel": 0.55, "coda": 0.45}
 
 def syllables(said: str) -> tuple[str, ...]:
     """One toneless syllable for each character of `said`; figures as Mandarin digits, other characters as they are."""
-    found = lazy_pinyin(said.translate(_FIGURES), style=Style.NORMAL, errors=lambda run: list(run))
+    found = lazy_pinyin(said.translate(_FIGURES), style=Style.NORMAL, errors=list)
     return tuple(found) if len(found) == len(said) else tuple(said)
 
 
@@ -73,7 +73,7 @@ def _finals_apart(a: str, b: str) -> float:
 @lru_cache(maxsize=2_048)
 def _articulated(syllable: str) -> tuple[str, str] | None:
     """Initial and final, None for what is no Mandarin syllable."""
-    if len(syllable) < 2 and syllable not in ("a", "e", "o") or not (syllable.isascii() and syllable.isalpha()):
+    if not (syllable.isascii() and syllable.isalpha()) or (len(syllable) == 1 and syllable not in "aeo"):
         return None
     return to_initials(syllable), to_finals(syllable, v_to_u=False)
 

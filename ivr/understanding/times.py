@@ -1,7 +1,8 @@
 """Times of day as they are said in English and Mandarin, written `14:30`.
 
 Where neither a part of the day nor an hour above twelve is said, one to six are taken for the afternoon and seven to
-twelve for the morning and noon, the hours in which people make appointments; the other half of the day is a rival. Pure.
+twelve for the morning and noon, the hours in which people make appointments; the other half of the day is a rival.
+Pure.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from collections.abc import Iterator
 from ivr.understanding import numbers
 from ivr.understanding.said import Span
 
-_PART_EN = r"(?:am|pm|a m|p m|in the (?:morning|afternoon|evening)|at night|(?:this |tomorrow )?(?:morning|afternoon|evening)|tonight)"
+_PART_EN = r"(?:am|pm|a m|p m|(?:in the |this )?(?:morning|afternoon|evening)|at night|tonight)"
 _MORNING_EN = ("am", "a m", "morning")
 _HOUR_EN = r"(?:\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b"
 _FRACTIONS = {"half": 30, "quarter": 15, "a quarter": 15}
 _EN = re.compile(
     rf"\b(?P<at>at |by |around |about )?(?:"
-    rf"(?P<fraction>half|a quarter|quarter|(?P<minutes>{numbers.RUN})(?: minutes?)?) (?P<way>past|after|to|before|till) (?P<hour>{_HOUR_EN})"
+    rf"(?P<fraction>half|a quarter|quarter|(?P<minutes>{numbers.RUN})(?: minutes?)?)"
+    rf" (?P<way>past|after|to|before|till) (?P<hour>{_HOUR_EN})"
     rf"|(?P<clock>\d{{1,2}}[:.]\d{{2}})(?![.\d])"
     rf"|(?P<run>{numbers.RUN})"
     rf")(?P<oclock> o'?\s?clock)?(?: (?P<part>{_PART_EN})\b)?"
@@ -109,7 +111,7 @@ def _times_en(said: str) -> Iterator[Span]:
             hour, minutes = (int(part) for part in re.split("[:.]", match["clock"]))
         else:
             values = [int(v) for v in numbers.english(match["run"]) if v == int(v)]
-            if not values or len(values) > 3 or len(values) == 3 and values[1] or values[0] > 24:
+            if not values or len(values) > 3 or (len(values) == 3 and values[1]) or values[0] > 24:
                 continue
             hour, minutes = values[0], values[-1] if len(values) > 1 else 0
             if len(values) == 2 and minutes < 10:

@@ -1,23 +1,37 @@
 """From a hypothesis under an expectation to its meaning, and whether the caller has finished.
 
-Pure; runs on the recogniser's thread right after the decode, so that the dialog gets meaning, not text.
+In order: a command about the conversation, a correction, the value that was asked for with the other slots the same
+words fill, a question that may be answered in passing. Pure; runs on the recogniser's thread right after the decode, so
+that the dialog gets meaning, not text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ivr.turn import Expectation, Hypothesis, Understood
-from ivr.understanding import expected
+from ivr.turn import Expectation, Filled, Hypothesis, Understood
+from ivr.understanding import commands, expected, slots
 from ivr.understanding.knowledge import Knowledge
+from ivr.understanding.knowledge import Match as Answer
 from ivr.understanding.slots import Slot
 
 SURE_OF_END = 0.5
 """`Hypothesis.ended` from which a sentence counts as finished."""
 SURE_OF_MEANING = 0.7
 """Score of a match from which it does not matter how the sentence sounds: more words would not change the answer."""
+STRONG = 0.7
+"""Score of a match from which a question is answered although something else was asked."""
+
+# A value that is less of the utterance than this is no reason to leave a question in it unanswered.
+_MOST_OF_IT = 0.5
+# Confidence of a free reading beside a rejected answer, from which a command counts, and one of a single short word.
+_SURE_COMMAND, _SURE_SHORT_COMMAND = 0.3, 0.6
+_SHORT_COMMAND = {"zh": 2, "en": 8}
+_SURE_BESIDE = 0.5
+_READINGS = 5
+_AT_ONCE = ("yes_no", "choice")
 
 
 @dataclass(frozen=True)
@@ -30,64 +44,179 @@ class Vocabulary:
 
 def understand(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypothesis) -> Understood:
     """What `hypothesis` means to a step that expects `expectation`. An empty value is a no-match."""
+    if hypothesis.rejected == "none_of_these":
+        return _beside(vocabulary, expectation, hypothesis)
     if hypothesis.rejected or not re.search(r"\w", hypothesis.text):
         return Understood(hypothesis)
+    asked = _asked(vocabulary, expectation)
+    if command := _command(expectation, asked, hypothesis.text):
+        return Understood(hypothesis, command=command, confidence=hypothesis.confidence, complete=True)
+    if corrected := _corrected(vocabulary, expectation, asked, hypothesis):
+        return corrected
     if expectation.kind == "open":
-        return _open(vocabulary.knowledge, expectation.language, hypothesis)
-    if expectation.kind == "digits":
-        return _digits(expectation, hypothesis)
-    if expectation.kind == "choice":
-        return _choice(expectation, hypothesis)
-    return _parsed(expectation, hypothesis)
+        return _open(vocabulary, expectation, hypothesis)
+    understood = _expected(vocabulary, expectation, asked, hypothesis)
+    if expectation.digress and expectation.kind not in _AT_ONCE and not _fills_most(understood, asked):
+        answer = vocabulary.knowledge.find([t for t, _ in _readings(hypothesis)], expectation.language)
+        if answer is not None and answer.score >= STRONG:
+            return _digression(hypothesis, expectation.language, answer)
+    return understood
 
 
 def _readings(hypothesis: Hypothesis) -> list[tuple[str, float]]:
-    return [(hypothesis.text, hypothesis.confidence), *((a.text, a.confidence) for a in hypothesis.alternatives)]
+    alternatives = [(a.text, a.confidence) for a in hypothesis.alternatives]
+    return [(hypothesis.text, hypothesis.confidence), *alternatives][:_READINGS]
 
 
-def _parsed(expectation: Expectation, hypothesis: Hypothesis) -> Understood:
-    """yes_no and date: the best reading that means something; a doubtful yes never becomes a yes by a worse reading."""
-    parse = expected.yes_no if expectation.kind == "yes_no" else expected.date
+def _asked(vocabulary: Vocabulary, expectation: Expectation) -> Slot:
+    """The slot that is asked for; one without a name where the step itself says what counts."""
+    if known := vocabulary.slots.get(expectation.slot):
+        return known
+    language = expectation.language
+    choices = {p: {language: (p,)} for p in expectation.phrases}
+    digits = expectation.kind == "digits"
+    least, most = (expectation.min_digits, expectation.max_digits) if digits else (0, 0)
+    return Slot(expectation.slot, expectation.kind, least, most, choices=choices)
+
+
+def _wanted(vocabulary: Vocabulary, expectation: Expectation) -> list[Slot]:
+    """The other slots that this utterance may fill."""
+    return [vocabulary.slots[name] for name in expectation.slots if name in vocabulary.slots]
+
+
+def _command(expectation: Expectation, asked: Slot, text: str) -> str:
+    """The command in force that `text` is; a choice of the same words goes first."""
+    if not expectation.commands:
+        return ""
+    phrases = {p for by in asked.choices.values() for p in by.get(expectation.language, ())}
+    if expected.plain(text) in {expected.plain(p) for p in phrases}:
+        return ""
+    return commands.command(text, expectation.language, expectation.commands)
+
+
+def _corrected(
+    vocabulary: Vocabulary, expectation: Expectation, asked: Slot, hypothesis: Hypothesis
+) -> Understood | None:
+    """The correction that the utterance makes and that fills a slot, or asks for the other one; None otherwise."""
+    language, wanted = expectation.language, _wanted(vocabulary, expectation)
+    value = "no" if asked.kind == "yes_no" else ""
     for text, confidence in _readings(hypothesis):
-        if value := parse(text, expectation.language):
-            return Understood(hypothesis, value=value, confidence=confidence, complete=True)
-        if expectation.kind == "yes_no":
-            break
-    return Understood(hypothesis, partial=expectation.kind == "date" and bool(hypothesis.text))
+        correction = commands.correction(text, language)
+        if commands.other_one(text, language):
+            corrects = correction is not None or expected.yes_no(text, language) == "no"
+            return Understood(hypothesis, value=value * corrects, confidence=confidence, complete=True,
+                              corrects=corrects, other=True)  # fmt: skip
+        if correction is None:
+            continue
+        said = [(correction.new, confidence)]
+        target = None if asked.kind in ("yes_no", "open", "text") else asked
+        filled = slots.read_all(wanted, target, said, language, expectation.today)
+        if not filled and target is None:
+            filled = _only_one(wanted, said, language, expectation.today)
+        if filled:
+            own = filled.get(asked.name)
+            return Understood(hypothesis, value=own.value if own else value, confidence=confidence, complete=True,
+                              slots=_named(filled), corrects=True)  # fmt: skip
+    return None
 
 
-def _digits(expectation: Expectation, hypothesis: Hypothesis) -> Understood:
-    best = Understood(hypothesis)
-    for text, confidence in _readings(hypothesis):
-        value = expected.digits(text, expectation.language)
-        if expectation.min_digits <= len(value) <= expectation.max_digits:
-            return Understood(
-                hypothesis, value=value, confidence=confidence, complete=len(value) == expectation.max_digits
-            )
-        if value and text == hypothesis.text:
-            best = replace(best, partial=len(value) < expectation.min_digits, confidence=confidence)
-            if best.partial:
-                break
-    return best
+def _only_one(wanted: Sequence[Slot], said: list[tuple[str, float]], language: str, today: str) -> dict[str, Filled]:
+    """The one slot that bare words fit, where no other of them does."""
+    filled = {s.name: f for s in wanted if s.kind != "text" and (f := slots.read(s, said, language, today))}
+    return filled if len(filled) == 1 else {}
 
 
-def _choice(expectation: Expectation, hypothesis: Hypothesis) -> Understood:
-    for text, confidence in _readings(hypothesis):
-        value, score = expected.choice(text, expectation.phrases, expectation.language)
-        if value:
-            return Understood(hypothesis, value=value, confidence=confidence * score, complete=True)
-    return Understood(hypothesis)
+def _named(filled: Mapping[str, Filled]) -> dict[str, Filled]:
+    return {name: value for name, value in filled.items() if name}
 
 
-def _open(knowledge: Knowledge, language: str, hypothesis: Hypothesis) -> Understood:
+def _expected(vocabulary: Vocabulary, expectation: Expectation, asked: Slot, hypothesis: Hypothesis) -> Understood:
+    """The value asked for, and what else the words fill."""
+    language, today = expectation.language, expectation.today
+    readings = _readings(hypothesis)
+    filled = slots.read_all(_wanted(vocabulary, expectation), asked, readings, language, today)
+    if asked.kind == "yes_no":
+        filled = {**_from_free_readings(vocabulary, expectation, readings[1:]), **filled}
+    own = filled.get(asked.name)
+    if own is None:
+        partial = slots.says_enough(asked, hypothesis.text, language) == "partial"
+        partial = partial or (asked.kind == "date" and not filled)
+        return Understood(hypothesis, partial=partial, slots=_named(filled))
+    enough = "complete" if asked.kind in _AT_ONCE else slots.says_enough(asked, hypothesis.text, language)
+    return Understood(
+        hypothesis,
+        value=own.value,
+        confidence=own.confidence,
+        complete=enough == "complete",
+        partial=enough == "partial",
+        slots=_named(filled),
+    )
+
+
+def _from_free_readings(
+    vocabulary: Vocabulary, expectation: Expectation, readings: Sequence[tuple[str, float]]
+) -> dict[str, Filled]:
+    """What free readings beside a yes or no fill: "yes, and five hundred yuan"."""
+    wanted = _wanted(vocabulary, expectation)
+    free = [(t, c) for t, c in readings if t not in (expected.YES, expected.NO, expected.UNSURE)]
+    return slots.read_all(wanted, None, free[:1], expectation.language, expectation.today) if wanted and free else {}
+
+
+def _fills_most(understood: Understood, asked: Slot) -> bool:
+    """Whether the value that was found is most of what was said, so that nothing else was asked in passing."""
+    own = understood.slots.get(asked.name)
+    if not understood.value or own is None:
+        return bool(understood.value)
+    words = re.sub(r"[\W_]", "", own.text)
+    return len(words) >= _MOST_OF_IT * len(re.sub(r"[\W_]", "", understood.hypothesis.text))
+
+
+def _digression(hypothesis: Hypothesis, language: str, answer: Answer) -> Understood:
+    entry = answer.entry
+    return Understood(hypothesis, intent=entry.intent, answer=entry.answer.get(language, ""), source=entry.id,
+                      confidence=answer.score, complete=True)  # fmt: skip
+
+
+def _beside(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypothesis) -> Understood:
+    """What was said instead of anything expected: the free readings among the alternatives, with higher bars."""
+    asked, language = _asked(vocabulary, expectation), expectation.language
+    values = {expected.YES, expected.NO, expected.UNSURE, *expectation.phrases}
+    free = [
+        (a.text, a.confidence)
+        for a in hypothesis.alternatives
+        if a.text not in values and not a.text.isdecimal() and re.search(r"\w", a.text)
+    ]
+    for text, confidence in free:
+        short = len(expected.plain(text)) <= _SHORT_COMMAND.get(language, 0)
+        if confidence >= (_SURE_SHORT_COMMAND if short else _SURE_COMMAND) and (
+            command := _command(expectation, asked, text)
+        ):
+            return Understood(hypothesis, command=command, confidence=confidence, complete=True)
+    free = [(t, c) for t, c in free if c >= _SURE_BESIDE]
+    if not free:
+        return Understood(hypothesis)
+    best = replace(hypothesis, text=free[0][0], confidence=free[0][1], alternatives=(), rejected="")
+    if corrected := _corrected(vocabulary, expectation, asked, best):
+        return replace(corrected, hypothesis=hypothesis)
+    if expectation.digress:
+        answer = vocabulary.knowledge.find([t for t, _ in free], language)
+        if answer is not None and answer.score >= STRONG:
+            return _digression(hypothesis, language, answer)
+    filled = slots.read_all(_wanted(vocabulary, expectation), None, free[:1], language, expectation.today)
+    return Understood(hypothesis, slots=filled)
+
+
+def _open(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypothesis) -> Understood:
+    language = expectation.language
     unfinished = expected.breaks_off(hypothesis.text, language)
     sounds_ended = hypothesis.ended is None or hypothesis.ended >= SURE_OF_END
     written_ended = hypothesis.text.rstrip().endswith((".", "?", "!", "。", "？", "！"))
-    match = knowledge.find([t for t, _ in _readings(hypothesis)], language)
+    readings = _readings(hypothesis)
+    filled = slots.read_all(_wanted(vocabulary, expectation), None, readings, language, expectation.today)
+    match = vocabulary.knowledge.find([t for t, _ in readings], language)
     if match is None:
-        return Understood(
-            hypothesis, value=hypothesis.text, complete=sounds_ended and not unfinished, partial=unfinished
-        )
+        return Understood(hypothesis, value=hypothesis.text, complete=sounds_ended and not unfinished,
+                          partial=unfinished, slots=filled)  # fmt: skip
     return Understood(
         hypothesis,
         value=hypothesis.text,
@@ -97,4 +226,5 @@ def _open(knowledge: Knowledge, language: str, hypothesis: Hypothesis) -> Unders
         confidence=match.score,
         complete=not unfinished and (sounds_ended or written_ended or match.score >= SURE_OF_MEANING),
         partial=unfinished and not sounds_ended,
+        slots=filled,
     )
