@@ -21,8 +21,16 @@ SHORT_MS = 700
 """An utterance shorter than this that means nothing was a noise, not an answer."""
 
 
-def while_speaking(speech_ms: int, asks: bool, so_far: Understood | None, language: str) -> Verdict:
-    """The verdict while they still speak. `so_far` is a speculative understanding, when there is one."""
+def while_speaking(
+    speech_ms: int, asks: bool, so_far: Understood | None, language: str, hotword: bool = False
+) -> Verdict:
+    """The verdict while they still speak. `so_far` is a speculative understanding, when there is one.
+
+    `hotword`: only words that mean something interrupt (VoiceXML 2.1, bargeintype in section 4.1.5.1 of 2.0), and
+    they do as soon as nothing is missing of them.
+    """
+    if hotword:
+        return "commit" if so_far is not None and so_far.complete and _means_something(so_far) else "wait"
     if speech_ms < (COMMIT_SPEECH_MS if asks else COMMIT_TALK_MS):
         return "wait"
     if so_far is not None and so_far.hypothesis.rejected == "no_speech":
@@ -32,8 +40,10 @@ def while_speaking(speech_ms: int, asks: bool, so_far: Understood | None, langua
     return "commit"
 
 
-def when_spoken(understood: Understood, speech_ms: int, asks: bool, language: str) -> Verdict:
-    """The verdict once the utterance is over."""
+def when_spoken(understood: Understood, speech_ms: int, asks: bool, language: str, hotword: bool = False) -> Verdict:
+    """The verdict once the utterance is over. `hotword` as in `while_speaking`."""
+    if hotword:
+        return "commit" if _means_something(understood) else "resume"
     if understood.hypothesis.rejected == "no_speech":
         return "resume"
     if not asks and expected.back_channel(understood.hypothesis.text, language):
@@ -41,3 +51,8 @@ def when_spoken(understood: Understood, speech_ms: int, asks: bool, language: st
     if understood.value:
         return "commit"
     return "resume" if speech_ms < SHORT_MS or understood.hypothesis.rejected else "commit"
+
+
+def _means_something(understood: Understood) -> bool:
+    """More than words: an open answer in which nothing was recognised has no confidence in any meaning."""
+    return bool(understood.command or understood.slots or (understood.value and understood.confidence > 0))

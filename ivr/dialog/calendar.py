@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -33,13 +33,17 @@ class Calendar:
         """At `now`, which carries its zone. An opening that began on a holiday's eve ends when it ends."""
         here = now.astimezone(ZoneInfo(self.zone))
         minute, today = here.hour * 60 + here.minute, here.weekday()
-        yesterday = (today - 1) % 7
-        if any(o.day == yesterday and o.closes <= o.opens and minute < o.closes for o in self.openings):
+        eve = here.date() - timedelta(days=1)
+        late = (o for o in self.openings if o.day == eve.weekday() and o.closes <= o.opens and minute < o.closes)
+        if not self._is_holiday(eve) and any(late):
             return "open"
-        if here.strftime("%Y-%m-%d") in self.holidays or here.strftime("%m-%d") in self.holidays:
+        if self._is_holiday(here.date()):
             return "holiday"
         for opening in self.openings:
             closes = opening.closes if opening.closes > opening.opens else MINUTES_A_DAY
             if opening.day == today and opening.opens <= minute < closes:
                 return "open"
         return "closed"
+
+    def _is_holiday(self, day: date) -> bool:
+        return day.isoformat() in self.holidays or day.strftime("%m-%d") in self.holidays

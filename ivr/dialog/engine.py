@@ -13,6 +13,7 @@ from datetime import datetime
 from ivr.dialog import fill, questions, replies
 from ivr.dialog.expressions import ExpressionFault
 from ivr.dialog.plan import (
+    END,
     Answer,
     Ask,
     Asking,
@@ -47,6 +48,7 @@ from ivr.dialog.state import (
     Key,
     KeysEnded,
     Listen,
+    Passage,
     Recorded,
     Silence,
     Speak,
@@ -65,6 +67,9 @@ MAX_IDLE = 10
 MAX_FAULTS = 5
 """Steps of a call that may fail; then it ends with an apology."""
 MAX_RETURNS = 20
+"""Plans called inside one another."""
+MAX_OPENINGS = 2
+"""Times that a form asks for everything at once; then it asks field by field."""
 
 Out = tuple[State, tuple[Action, ...]]
 
@@ -84,11 +89,6 @@ def step(plan: Plan, state: State, given: Input, now: datetime) -> Out:
             return _connected(plan, state, here, outcome, now)
         case Lookup(), Fetched():
             return _fetched(plan, state, here, given, now)
-        case Record(), Recorded(name=name) if name:
-            kept = {**state.slots, here.slot: Filled(name)}
-            return _Walk(plan, replace(state, slots=kept, idle=0), now).to(here.next)
-        case Record(), Recorded():
-            given = Silence()
     if not isinstance(here, Asking):
         return state, ()
     reply = _reply(plan, state, here, given, now)
@@ -110,6 +110,8 @@ def _reply(plan: Plan, state: State, here: Asking, given: Input, now: datetime) 
             return replies.key(plan, state, here, question, digit, now)
         case KeysEnded() if state.keys:
             return replies.keyed(plan, state, here, question, now)
+        case Recorded(name=name) if isinstance(here, Record):
+            return replies.recorded(state, here, name) if name else replies.silence(state, question)
     return None
 
 
@@ -120,61 +122,61 @@ def _act(plan: Plan, here: Asking, reply: Reply, now: datetime) -> Out:
     walk = _Walk(plan, state, now)
     for text in reply.say:
         walk.say({state.language: text})
-    if reply.next and reply.next == state.step and isinstance(here, (Form, Confirm)):
-        return walk.to(reply.next, keep_counts=not reply.learnt)
     if reply.next:
-        return walk.to(reply.next)
+        same = reply.next == state.step and isinstance(here, (Form, Confirm))
+        return walk.to(reply.next, reply.way, keep_counts=same and not reply.learnt)
     if reply.same:
         return walk.again(here)
+    if isinstance(here, Form) and not state.slot and state.no_inputs + state.no_matches >= MAX_OPENINGS:
+        return walk.field_by_field(here)
     return walk.ask(here, reply.ask)
 
 
 def _connected(plan: Plan, state: State, here: Transfer, outcome: str, now: datetime) -> Out:
-    state = replace(state, outcome=outcome, idle=0)
+    state = replace(state, outcome=outcome)
     if outcome == "connected" and not here.connected:
-        return replace(state, ended=True), (End("transferred"),)
-    ways = {"connected": here.connected, "busy": here.busy, "no_answer": here.no_answer}
-    return _Walk(plan, state, now).to(ways.get(outcome, here.failed))
+        return replace(state, ended=True, path=()), (End("transferred"),)
+    ways = {"connected": here.connected, "busy": here.busy, "no_answer": here.no_answer, "failed": here.failed}
+    way = outcome if outcome in ways else "failed"
+    return _Walk(plan, state, now).to(ways[way], way)
 
 
 def _fetched(plan: Plan, state: State, here: Lookup, given: Fetched, now: datetime) -> Out:
     """Keep what was asked for and go on; an error's answer may fill slots, but empties none."""
-    found = {slot: fill.saved(given.data, place) for slot, place in here.save.items()}
+    found = {name: fill.saved(plan.slots[name], given.data, place) for name, place in here.save.items()}
     kept = dict(state.slots)
     for slot, filled in found.items():
         if filled is not None:
             kept[slot] = filled
         elif given.outcome == "ok":
             kept.pop(slot, None)
-    state = replace(state, slots=kept, outcome=given.outcome, status=given.status)
-    if given.outcome == "ok":
-        return _Walk(plan, replace(state, idle=0), now).to(here.next)
-    way = here.on.get(str(given.status)) if given.outcome == "status" else here.on.get(given.outcome)
+    learnt = given.outcome == "ok" and kept != state.slots
+    idle = 0 if learnt else state.idle
+    state = replace(state, slots=kept, outcome=given.outcome, status=given.status, idle=idle)
     walk = _Walk(plan, state, now)
-    return walk.to(way) if way else walk.fault(here.on_error)
+    if given.outcome == "ok":
+        return walk.to(here.next, "next")
+    case = str(given.status) if given.outcome == "status" else given.outcome
+    return walk.to(here.on[case], f"on.{case}") if case in here.on else walk.fault(here.on_error, "on_error")
 
 
 class _Walk:
     """One walk from step to step until something has to be waited for; collects what to say and do on the way."""
 
     def __init__(self, plan: Plan, state: State, now: datetime) -> None:
-        self.plan, self.state, self.now = plan, state, now
+        self.plan, self.state, self.now = plan, replace(state, path=()), now
         self.actions: list[Action] = []
 
-    def to(self, name: str, keep_counts: bool = False) -> Out:
-        """Enter step `name` and go on. `keep_counts`: it is the same question still."""
+    def to(self, name: str, way: str = "", keep_counts: bool = False) -> Out:
+        """Enter step `name`, to which `way` led, and go on. `keep_counts`: it is the same question still."""
         for _ in range(MAX_STEPS_AT_ONCE):
-            here = self.plan.steps.get(name)
-            self.state = replace(self.state, step=name, keys="")
-            if not keep_counts:
-                self.state = replace(self.state, slot="", no_inputs=0, no_matches=0, digressions=0)
+            self._enter(name, way, keep_counts)
             keep_counts = False
-            match here:
+            match here := self.plan.steps.get(name):
                 case Form() | Confirm():
-                    onward = self._skipped(here)
-                    if not onward:
+                    way, name = self._skipped(here)
+                    if not name:
                         return self._question(here)
-                    name = onward
                 case Ask() | Menu() | Record():
                     return self._question(here)
                 case Transfer() | Lookup() | Hangup():
@@ -182,16 +184,26 @@ class _Walk:
                 case None:
                     break
                 case _:
-                    onward = self._pass(here)
-                    if not onward:
+                    way, name = self._pass(here)
+                    if not name:
                         break
-                    name = onward
         return self._apologise()
 
-    def fault(self, name: str) -> Out:
+    def _enter(self, name: str, way: str, keep_counts: bool) -> None:
+        """`name` is the present step. Whoever leaves a called plan, however, is no longer in that call."""
+        before = self.state
+        returns = before.returns
+        while returns and _plan_of(self.plan.steps[returns[-1]].entry) != _plan_of(name):  # type: ignore[union-attr]
+            returns = returns[:-1]
+        path = (*before.path, Passage(before.step, way, name))
+        self.state = replace(before, step=name, keys="", returns=returns, path=path)
+        if not keep_counts:
+            self.state = replace(self.state, slot="", no_inputs=0, no_matches=0, digressions=0)
+
+    def fault(self, name: str, way: str = "") -> Out:
         """A step failed: go on at `name`, unless too many have."""
         self.state = replace(self.state, faults=self.state.faults + 1)
-        return self.to(name) if self.state.faults <= MAX_FAULTS else self._apologise()
+        return self.to(name, way) if self.state.faults <= MAX_FAULTS else self._apologise()
 
     def ask(self, here: Asking, words: Prompt | None) -> Out:
         """Ask the present question (again), in `words` or its own."""
@@ -203,12 +215,16 @@ class _Walk:
 
     def again(self, here: Asking) -> Out:
         """Say again what was said, more slowly if that was asked for."""
-        if self._goes_round():
-            return self._leave_loop()
-        if not self.state.said:
+        if self._goes_round() or not self.state.said:
             return self.ask(here, None)
         self.actions += [replace(s, slow=self.state.slow, protected_ms=0) for s in self.state.said]
         return self._listen(here)
+
+    def field_by_field(self, here: Form) -> Out:
+        """Ask for the first field alone: what asks for everything at once was not answered (VoiceXML 2.1, 2.1.6.2)."""
+        if (first := questions.due(here, self.state)) is not None:
+            self.state = replace(self.state, slot=first.slot, no_inputs=0, no_matches=0)
+        return self.ask(here, None)
 
     def say(self, words: Prompt, barge_in: str = "speech", protected_ms: int = 0, asks: bool = False) -> None:
         """Add a prompt, unless it is empty."""
@@ -221,20 +237,21 @@ class _Walk:
     def _today(self) -> str:
         return fill.facts(self.plan, self.state, self.now)["today"]
 
-    def _skipped(self, here: Form | Confirm) -> str:
-        """Where to go when there is nothing to ask; else the field that is due becomes the present one."""
+    def _skipped(self, here: Form | Confirm) -> tuple[str, str]:
+        """Way and step when there is nothing to ask; else both are empty and the field that is due is the present."""
         if isinstance(here, Confirm):
             filled = [self.state.slots.get(name) for name in here.slots]
             if any(f is None for f in filled):
-                return here.no
-            return here.yes if all(f.confidence >= here.above for f in filled if f is not None) else ""
+                return "no", here.no
+            sure = all(f.confidence >= here.above for f in filled if f is not None)
+            return ("yes", here.yes) if sure else ("", "")
         due = questions.due(here, self.state)
         if due is None:
-            return here.next
-        opening = here.prompt and not any(f.slot in self.state.slots for f in here.fields) and not self.state.no_matches
+            return "next", here.next
+        opening = here.prompt and not self.state.slot and not any(f.slot in self.state.slots for f in here.fields)
         if (slot := "" if opening else due.slot) != self.state.slot:
             self.state = replace(self.state, slot=slot, no_inputs=0, no_matches=0)
-        return ""
+        return "", ""
 
     def _question(self, here: Asking) -> Out:
         self.state = replace(self.state, idle=self.state.idle + 1)
@@ -258,6 +275,9 @@ class _Walk:
         return self.state, tuple(self.actions)
 
     def _wait(self, here: Transfer | Lookup | Hangup) -> Out:
+        self.state = replace(self.state, idle=self.state.idle + 1)
+        if self._goes_round() and not isinstance(here, Hangup):
+            return self._leave_loop()
         match here:
             case Transfer():
                 self.say(here.prompt, "none")
@@ -285,20 +305,20 @@ class _Walk:
             here.filler_after_ms,
         )
 
-    def _pass(self, here: object) -> str:
-        """Do what a step does that waits for nothing; the step that follows, empty when there is none."""
+    def _pass(self, here: object) -> tuple[str, str]:
+        """Do what a step does that waits for nothing; way and step that follow, empty when there are none."""
         match here:
             case Say():
                 self.say(here.prompt, here.barge_in, here.protected_ms)
-                return here.next
+                return "next", here.next
             case Answer():
                 return self._answer(here)
             case Goto():
                 self._forget(here.forget)
-                return here.next
+                return "next", here.next
             case Hours():
                 state = self.plan.calendars[here.calendar].state(self.now)
-                return {"open": here.open, "closed": here.closed, "holiday": here.holiday}[state]
+                return state, {"open": here.open, "closed": here.closed, "holiday": here.holiday}[state]
             case Set() | Branch():
                 return self._evaluate(here)
             case Notify():
@@ -306,29 +326,32 @@ class _Walk:
                 self.actions.append(
                     Tell(here.backend, fill.path(self.plan, self.state, here.path, self.now), here.event, data)
                 )
-                return here.next
+                return "next", here.next
             case Call() if len(self.state.returns) < MAX_RETURNS:
-                self.state = replace(self.state, returns=(*self.state.returns, here.next))
-                return here.entry
+                self.state = replace(self.state, returns=(*self.state.returns, here.name))
+                return "call", here.entry
+            case Return() if self.state.returns:
+                *returns, caller = self.state.returns
+                self.state = replace(self.state, returns=tuple(returns), step=caller)
+                return "next", self.plan.steps[caller].next  # type: ignore[union-attr]
             case Return():
-                *returns, back = self.state.returns or ("end",)
-                self.state = replace(self.state, returns=tuple(returns))
-                return back
-        return ""
+                return "", END
+        return "", ""
 
-    def _answer(self, here: Answer) -> str:
+    def _answer(self, here: Answer) -> tuple[str, str]:
         question = self.state.question
         if question is None or not question.answer:
-            return here.unknown
+            return "unknown", here.unknown
         self.say({self.state.language: question.answer})
         self.state = replace(self.state, idle=0)
-        return here.next
+        return "next", here.next
 
-    def _evaluate(self, here: Set | Branch) -> str:
+    def _evaluate(self, here: Set | Branch) -> tuple[str, str]:
         try:
             if isinstance(here, Branch):
                 known = fill.readable(self.plan, self.state, self.now)
-                return next((way for case, way in here.cases if case.holds(known)), here.otherwise)
+                cases = ((f"when.{n}", way) for n, (case, way) in enumerate(here.cases, 1) if case.holds(known))
+                return next(cases, ("otherwise", here.otherwise))
             for name, expression in here.values.items():
                 value = None
                 if expression is not None:
@@ -336,8 +359,8 @@ class _Walk:
                 self._set(name, fill.canonical(self.plan.slots[name], value))
         except ExpressionFault:
             self.state = replace(self.state, faults=self.state.faults + 1)
-            return here.on_error if self.state.faults <= MAX_FAULTS else ""
-        return here.next
+            return ("on_error", here.on_error) if self.state.faults <= MAX_FAULTS else ("", "")
+        return "next", here.next
 
     def _set(self, name: str, value: str | None) -> None:
         if value is None:
@@ -351,8 +374,12 @@ class _Walk:
 
     def _apologise(self) -> Out:
         """The plan leads nowhere: say so and end, instead of leaving the caller in silence."""
-        said = [a for a in self.actions if isinstance(a, Speak)][:1]
-        self.actions = list(said) if len(said) < MAX_STEPS_AT_ONCE else []
+        self.actions = [a for a in self.actions if isinstance(a, Speak)][:1]
         self.say(self.plan.failed, "none")
         self.state = replace(self.state, ended=True)
         return self.state, (*self.actions, End("failed"))
+
+
+def _plan_of(step: str) -> str:
+    """The called plan that a step stands in, empty for the outermost one."""
+    return step.rpartition("/")[0]

@@ -8,7 +8,7 @@ attributes, loops, assignments or powers; sizes of texts and numbers are bounded
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, DecimalException
 
@@ -74,7 +74,7 @@ def read(text: str, known: Collection[str]) -> Expression:
     return Expression(text, frozenset(names), tree)
 
 
-_FORMS = (ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Compare, ast.IfExp, ast.Tuple, ast.List)
+_FORMS = (ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Compare, ast.IfExp)
 _OPERATORS = (ast.And, ast.Or, ast.Not, ast.USub, ast.UAdd, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Eq, ast.NotEq,
               ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn, ast.Is, ast.IsNot, ast.Load)  # fmt: skip
 
@@ -102,10 +102,26 @@ def _check(node: ast.AST, known: set[str], names: set[str], depth: int) -> None:
             for argument in arguments:
                 _check(argument, known, names, depth + 1)
             return
+    if isinstance(node, (ast.Tuple, ast.List)):
+        raise ExpressionFault("a list may only stand after `in`", column)
     if not isinstance(node, (*_FORMS, *_OPERATORS)):
         raise ExpressionFault("only slots, values, comparisons, + - * / and functions may stand here", column)
-    for child in ast.iter_child_nodes(node):
+    for child in _parts(node):
         _check(child, known, names, depth + 1)
+
+
+def _parts(node: ast.AST) -> Iterator[ast.AST]:
+    """What `node` is made of; lists after `in` by their items."""
+    if not isinstance(node, ast.Compare):
+        yield from ast.iter_child_nodes(node)
+        return
+    yield node.left
+    for op, other in zip(node.ops, node.comparators, strict=True):
+        yield op
+        if isinstance(op, (ast.In, ast.NotIn)) and isinstance(other, (ast.Tuple, ast.List)):
+            yield from other.elts
+        else:
+            yield other
 
 
 def _evaluate(node: ast.expr, values: Mapping[str, Value]) -> Value:
@@ -138,7 +154,7 @@ def _evaluate(node: ast.expr, values: Mapping[str, Value]) -> Value:
             return True
         case ast.Call(func=ast.Name(id=name), args=arguments):
             return FUNCTIONS[name][2](*(_evaluate(a, values) for a in arguments))
-    raise ExpressionFault("a list may only stand after `in`", node.col_offset + 1)
+    raise TypeError(f"not checked: {type(node).__name__}")
 
 
 def _binary(op: ast.operator, left: Value, right: Value) -> Value:
@@ -192,12 +208,17 @@ def _equal(left: Value, right: Value) -> bool:
 def _number(value: Value) -> Decimal:
     if isinstance(value, Decimal):
         return value
-    if isinstance(value, str):
-        try:
-            return _bounded(Decimal(value.split(" ")[0]))
-        except DecimalException:
-            pass
+    if isinstance(value, str) and (number := as_number(value)) is not None:
+        return number
     raise ExpressionFault(f"{'nothing' if value is None else 'this'} is not a number")
+
+
+def as_number(text: str) -> Decimal | None:
+    """The number that `text` begins with (`12.50 CNY`), None when it is none, infinite or too large."""
+    try:
+        return _bounded(Decimal(text.split(" ")[0]))
+    except (DecimalException, ExpressionFault):
+        return None
 
 
 def _bounded(value: Decimal) -> Decimal:
@@ -217,13 +238,17 @@ def _last(value: Value, count: Value) -> str:
     return _text(value)[-wanted:] if wanted > 0 else ""
 
 
+def _round(value: Value, digits: Value = Decimal(0)) -> Decimal:
+    return _bounded(round(_number(value), min(10, max(0, int(_number(digits))))))
+
+
 FUNCTIONS: Mapping[str, tuple[int, int, Callable[..., Value]]] = {
     "length": (1, 1, lambda value: Decimal(len(_text(value)))),
     "number": (1, 1, _number),
     "text": (1, 1, _text),
     "last": (2, 2, _last),
     "starts_with": (2, 2, lambda value, start: _text(value).startswith(_text(start))),
-    "round": (1, 2, lambda value, digits=Decimal(0): _bounded(round(_number(value), min(10, max(0, int(digits)))))),
+    "round": (1, 2, _round),
     "min": (2, 2, lambda a, b: min(_number(a), _number(b))),
     "max": (2, 2, lambda a, b: max(_number(a), _number(b))),
 }

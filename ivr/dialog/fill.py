@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from ivr.dialog.expressions import Value
+from ivr.dialog.expressions import Value, as_number
 from ivr.dialog.plan import Plan, Prompt
 from ivr.dialog.state import State
 from ivr.turn import Filled
@@ -54,12 +54,11 @@ def _spoken(slot: Slot, value: str, language: str) -> str:
         phrases = slot.choices.get(value, {}).get(language, ())
         return phrases[0] if phrases else value
     if slot.kind == "place" and slot.places is not None:
-        return slot.places.name(value, language)
+        names = next((p.names for p in slot.places.entries if p.id == value), {})
+        return next(iter(names.get(language, ())), value)
     if slot.kind == "yes_no":
-        return {"zh": {"yes": "是", "no": "否"}, "ko": {"yes": "네", "no": "아니요"}}.get(language, {}).get(
-            value, value
-        )
-    return value
+        return _YES_NO.get(language, {}).get(value, value)
+    return clean(value)
 
 
 def values(plan: Plan, state: State, text: Mapping[str, str], now: datetime) -> dict[str, str]:
@@ -75,9 +74,12 @@ def values(plan: Plan, state: State, text: Mapping[str, str], now: datetime) -> 
 
 
 def path(plan: Plan, state: State, template: str, now: datetime) -> str:
-    """A path with its braces filled, each value percent-encoded whole (RFC 3986, section 2.1)."""
+    """A path with its braces filled, each value percent-encoded whole (RFC 3986, section 2.1).
+
+    A value of dots alone is left out: it would lead to another path (section 5.2.4).
+    """
     known = _plain(plan, state, now)
-    return _NAME.sub(lambda m: quote(known.get(m[1], ""), safe=""), template)
+    return _NAME.sub(lambda m: quote(known.get(m[1], ""), safe="") if known.get(m[1], "").strip(".") else "", template)
 
 
 def _plain(plan: Plan, state: State, now: datetime) -> dict[str, str]:
@@ -108,11 +110,8 @@ def readable(plan: Plan, state: State, now: datetime) -> dict[str, Value]:
 
 
 def _value(slot: Slot, value: str) -> Value:
-    if slot.kind in ("number", "money"):
-        try:
-            return Decimal(value.split(" ")[0])
-        except InvalidOperation:
-            return value
+    if slot.kind in ("number", "money") and (number := as_number(value)) is not None:
+        return number
     return value
 
 
@@ -122,14 +121,17 @@ def canonical(slot: Slot, value: Value) -> str | None:
         return None
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = f"{value:f}" if isinstance(value, Decimal) else value
-    if slot.kind == "money" and " " not in text:
+    text = f"{value:f}" if isinstance(value, Decimal) else clean(value)
+    if slot.kind == "money" and " " not in text and as_number(text) is not None:
         text = f"{text} {slot.currency}"
-    return clean(text)
+    return text
 
 
-def saved(data: object, place: str) -> Filled | None:
-    """What stands at `place` (`branch.name`, `rows.0.id`) in a back end's JSON; None when nothing usable does."""
+def saved(slot: Slot, data: object, place: str) -> Filled | None:
+    """What stands at `place` (`branch.name`, `rows.0.id`) in a back end's JSON, as `slot` keeps it.
+
+    None when nothing usable stands there.
+    """
     for part in place.split("."):
         if isinstance(data, Mapping):
             data = data.get(part)
@@ -137,11 +139,13 @@ def saved(data: object, place: str) -> Filled | None:
             data = data[int(part)]
         else:
             return None
-    if isinstance(data, bool):
-        return Filled("yes" if data else "no")
-    if isinstance(data, (str, int, float)) and (text := clean(str(data))):
-        return Filled(text)
-    return None
+    value: Value = None
+    if isinstance(data, (bool, str)):
+        value = data
+    elif isinstance(data, (int, float)):
+        value = as_number(str(data))
+    text = canonical(slot, value)
+    return Filled(text) if text else None
 
 
 def clean(text: str) -> str:

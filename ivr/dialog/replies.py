@@ -6,13 +6,13 @@ every question; forms fill as in 2.1.6 (mixed initiative), with corrections and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ivr.dialog import fill
-from ivr.dialog.expressions import ExpressionFault
-from ivr.dialog.plan import Ask, Asking, Confirm, Form, Menu, Plan, Prompt, Record
+from ivr.dialog.expressions import Expression, ExpressionFault
+from ivr.dialog.plan import Ask, Asking, Confirm, Field, Form, Menu, Plan, Prompt, Record
 from ivr.dialog.questions import Question
 from ivr.dialog.state import State
 from ivr.turn import Filled, Hypothesis, Understood
@@ -33,11 +33,13 @@ _STAR_IS_POINT = frozenset({"number", "money"})
 class Reply:
     """Say `say`, then go to step `next`; when that is empty, ask again, in the words of `ask` or the question's own.
 
-    `wait_keys`: an answer by keys has begun. `same`: say again what was said. `learnt`: something new came of it.
+    `way` is the key of the plan that leads to `next`, empty when none of the step's own does. `wait_keys`: an answer
+    by keys has begun. `same`: say again what was said. `learnt`: something new came of it.
     """
 
     state: State
     next: str = ""
+    way: str = ""
     say: tuple[str, ...] = ()
     ask: Prompt | None = None
     wait_keys: bool = False
@@ -60,8 +62,13 @@ def no_match(state: State, question: Question, words: Prompt | None = None) -> R
 
 def _event(state: State, question: Question, times: int, prompts: tuple[Prompt, ...]) -> Reply:
     if times >= question.events.tries:
-        return Reply(state, question.events.give_up)
+        return Reply(state, question.events.give_up, "give_up")
     return Reply(state, ask=prompts[min(times, len(prompts)) - 1] if prompts else None)
+
+
+def recorded(state: State, step: Record, name: str) -> Reply:
+    """A message was taken, which `name` finds again."""
+    return Reply(_passed(_with(state, {step.slot: Filled(name)}, (step.slot,))), step.next, "next", learnt=True)
 
 
 def heard(plan: Plan, state: State, step: Asking, question: Question, said: Understood, now: datetime) -> Reply:
@@ -83,40 +90,39 @@ def command(plan: Plan, state: State, step: Asking, question: Question, name: st
     kind, _, wanted = name.partition(":")
     if kind not in question.events.commands:
         return None
+    again = replace(state, idle=state.idle + 1, keys="")
     match kind:
         case "repeat":
-            return Reply(state, same=True)
+            return Reply(again, same=True)
         case "slower":
-            return Reply(replace(state, slow=True), same=True)
+            return Reply(replace(again, slow=True), same=True)
         case "help":
             text = question.events.help
-            return Reply(state, say=(text.get(state.language, ""),) if text else ())
+            return Reply(again, say=(text.get(state.language, ""),) if text else ())
         case "operator":
-            return Reply(state, plan.operator)
+            return Reply(state, question.events.operator, learnt=True)
         case "cancel":
-            return Reply(_without(state, _asks_for(step)), plan.cancel)
+            return Reply(_without(state, _asks_for(step)), question.events.cancel, learnt=True)
         case "back":
-            return _back(plan, state, step)
-    others = [x for x in plan.languages if x != state.language]
-    language = wanted or (others[0] if others else "")
-    if language not in plan.languages:
+            return _back(plan, again)
+    after = plan.languages.index(state.language) + 1 if state.language in plan.languages else 0
+    language = wanted or plan.languages[after % len(plan.languages)]
+    if language not in plan.languages or (language == state.language and not wanted):
         return None
-    return Reply(replace(state, language=language, keys="", said=()))
+    return Reply(replace(again, language=language, said=()))
 
 
-def _back(plan: Plan, state: State, step: Asking) -> Reply:
+def _back(plan: Plan, state: State) -> Reply:
     """To the question before this one, which is asked anew; at the first one it is asked again."""
     trail = list(state.trail)
-    here = (state.step, state.slot)
-    while trail and (trail[-1] == here or trail[-1][0] not in plan.steps):
+    while trail and trail[-1][:2] == (state.step, state.slot):
         trail.pop()
     if not trail:
         return Reply(_without(state, (state.slot,)))
-    name, part = trail.pop()
-    before = plan.steps[name]
-    emptied = (part,) if part else _asks_for(before)  # type: ignore[arg-type]
-    state = _without(replace(state, trail=tuple(trail)), (*emptied, *_asks_for(step)))
-    return Reply(state, name)
+    name, part, returns = trail.pop()
+    emptied = (part,) if part else _asks_for(plan.steps[name])  # type: ignore[arg-type]
+    state = _without(state, (*emptied, state.slot))
+    return Reply(replace(state, slot=part, no_inputs=0, no_matches=0, trail=tuple(trail), returns=returns), name)
 
 
 def _asks_for(step: Asking) -> tuple[str, ...]:
@@ -144,29 +150,36 @@ def _answered(
             if filled is None:
                 return None
             state = _passed(_with(state, said.slots, (name, *step.fills)))
-            return Reply(state, step.on.get(filled.value.lower()) or step.next, learnt=True)
+            return _onward(state, step, filled.value)
         case Ask(expect="yes_no"):
-            way = step.on.get(said.value)
-            return Reply(_passed(state), way, learnt=True) if way else None
+            clear = said.value in step.on or said.value in ("yes", "no")
+            return _onward(_passed(_with(state, said.slots, step.fills)), step, said.value) if clear else None
         case Ask():
             return _open(plan, state, step, said)
         case Menu():
             said_by = (c for c in step.choices if said.value in (c.value, *c.phrases.get(state.language, ())))
             choice = next(said_by, None) if said.value else None
-            return Reply(_passed(state), choice.next, learnt=True) if choice else None
+            return Reply(_passed(state), choice.next, f"choices.{choice.value}", learnt=True) if choice else None
         case Form():
             return _form(plan, state, step, question, said, now)
         case Confirm():
-            return _confirm(state, step, said)
+            return _confirm(plan, state, step, question, said, now)
     return None
+
+
+def _onward(state: State, ask: Ask, value: str) -> Reply:
+    """The way that `value` has of its own, else `next`."""
+    way, name = (f"on.{value}", ask.on[value]) if value in ask.on else ("next", ask.next)
+    return Reply(state, name, way, learnt=True)
 
 
 def _open(plan: Plan, state: State, ask: Ask, said: Understood) -> Reply | None:
     if not said.value:
         return None
     state = _passed(replace(_with(state, said.slots, ask.fills), question=said))
-    way = ask.on.get(said.intent) or plan.anywhere.get(said.intent) if said.intent else None
-    return Reply(state, way or ask.next, learnt=bool(way or said.slots))
+    if said.intent in plan.anywhere and said.intent not in ask.on:
+        return Reply(state, plan.anywhere[said.intent], learnt=True)
+    return replace(_onward(state, ask, said.intent), learnt=bool(said.intent in ask.on or said.slots))
 
 
 def _form(plan: Plan, state: State, form: Form, question: Question, said: Understood, now: datetime) -> Reply | None:
@@ -180,36 +193,53 @@ def _form(plan: Plan, state: State, form: Form, question: Question, said: Unders
     ]  # fmt: skip
     if not taken:
         return None
-    state = _passed(state)
-    for part in taken:
-        tried = replace(state, slots={**state.slots, part.slot: known[part.slot]})
-        if part.check is not None and not _holds(plan, tried, part.check, now):
-            if part.slot == state.slot:
-                return no_match(state, question, part.invalid or None)
-            continue
-        state = tried
-    return Reply(state, state.step, learnt=True)
+    kept, refused = _checked(plan, state, taken, known, now)
+    if refused and (kept == state or any(part.slot == state.slot for part in refused)):
+        return no_match(kept, question, refused[0].invalid or None)
+    return Reply(_passed(kept), state.step, learnt=True)
 
 
-def _holds(plan: Plan, state: State, check: object, now: datetime) -> bool:
+def _checked(
+    plan: Plan, state: State, parts: Sequence[Field], known: Mapping[str, Filled], now: datetime
+) -> tuple[State, list[Field]]:
+    """The state with the values that pass their checks, and the fields whose do not; later ones see earlier ones."""
+    refused = []
+    for part in parts:
+        tried = _with(state, known, (part.slot,))
+        if part.check is None or _holds(plan, tried, part.check, now):
+            state = tried
+        else:
+            refused.append(part)
+    return state, refused
+
+
+def _holds(plan: Plan, state: State, check: Expression, now: datetime) -> bool:
     try:
-        return check.holds(fill.readable(plan, state, now))  # type: ignore[attr-defined]
+        return check.holds(fill.readable(plan, state, now))
     except ExpressionFault:
         return False
 
 
-def _confirm(state: State, step: Confirm, said: Understood) -> Reply | None:
+def _confirm(
+    plan: Plan, state: State, step: Confirm, question: Question, said: Understood, now: datetime
+) -> Reply | None:
+    """A correction passes the checks of the forms that ask for it, as the value before it did."""
     known: Mapping[str, Filled] = {n: f for n, f in said.slots.items() if n in step.slots}
     if said.other and not known:
         known = _swapped(state, step.slots)
     changed = {n: f for n, f in known.items() if n not in state.slots or state.slots[n].value != f.value}
     if changed and said.value != "yes":
+        forms = (s for s in plan.steps.values() if isinstance(s, Form))
+        parts = [f for form in forms for f in form.fields if f.slot in changed and f.check is not None]
+        _, refused = _checked(plan, _with(state, changed, step.slots), parts, changed, now)
+        if refused:
+            return no_match(state, question, refused[0].invalid or None)
         return Reply(_with(state, changed, step.slots), state.step, learnt=True)
     if said.value == "yes" or (known and not changed):
         sure = {n: replace(f, confidence=1.0) for n, f in state.slots.items() if n in step.slots}
-        return Reply(_passed(_with(state, sure, step.slots)), step.yes, learnt=True)
+        return Reply(_passed(_with(state, sure, step.slots)), step.yes, "yes", learnt=True)
     if said.value == "no":
-        return Reply(_passed(_without(state, step.slots)), step.no, learnt=True)
+        return Reply(_passed(_without(state, step.slots)), step.no, "no", learnt=True)
     return None
 
 
@@ -229,15 +259,18 @@ def _with(state: State, filled: Mapping[str, Filled], names: tuple[str, ...]) ->
 
 def _passed(state: State) -> State:
     """The present question has been answered."""
-    here = (state.step, state.slot)
-    return replace(state, trail=(*(t for t in state.trail if t != here), here)[-MAX_TRAIL:])
+    here = (state.step, state.slot, state.returns)
+    return replace(state, trail=(*(t for t in state.trail if t[:2] != here[:2]), here)[-MAX_TRAIL:])
 
 
 # Keys -----------------------------------------------------------------------------------------------------------------
 
 
-def key(plan: Plan, state: State, step: Asking, question: Question, digit: str, now: datetime) -> Reply:
-    """One key. Where an answer is typed it joins the others; elsewhere it means a choice or a universal command."""
+def key(plan: Plan, state: State, step: Asking, question: Question, digit: str, now: datetime) -> Reply | None:
+    """One key. Where an answer is typed it joins the others; elsewhere it means a choice or a universal command.
+
+    None while a message is recorded: keys that mean nothing do not disturb it.
+    """
     slot = question.slot
     if slot is None or slot.kind not in _TAKES_KEYS:
         return _single(plan, state, step, question, digit, now)
@@ -265,7 +298,7 @@ def keyed(plan: Plan, state: State, step: Asking, question: Question, now: datet
     return no_match(state, question)
 
 
-def _single(plan: Plan, state: State, step: Asking, question: Question, digit: str, now: datetime) -> Reply:
+def _single(plan: Plan, state: State, step: Asking, question: Question, digit: str, now: datetime) -> Reply | None:
     value = question.keys.get(digit, "")
     if value:
         filled = {question.slot.name: Filled(value)} if question.slot is not None else {}
@@ -273,4 +306,4 @@ def _single(plan: Plan, state: State, step: Asking, question: Question, digit: s
         return _answered(plan, state, step, question, said, now) or no_match(state, question)
     if digit in _COMMAND_KEYS and (reply := command(plan, state, step, question, _COMMAND_KEYS[digit])) is not None:
         return reply
-    return no_match(state, question)
+    return None if isinstance(step, Record) else no_match(state, question)

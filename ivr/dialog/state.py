@@ -163,6 +163,18 @@ Action = Speak | Listen | WaitKeys | Connect | Fetch | Tell | TakeMessage | End
 
 
 @dataclass(frozen=True)
+class Passage:
+    """One step left for another. `way` is the key of the plan that led there (see `plan.ways`).
+
+    It is empty for what no step's key says: the start, universal commands, links from anywhere, a form asking on.
+    """
+
+    step: str
+    way: str
+    to: str
+
+
+@dataclass(frozen=True)
 class State:
     """Where a call is.
 
@@ -176,8 +188,9 @@ class State:
         question: the last answer to an open question, for an `answer` step.
         said: what was said since the caller last said something, for "repeat".
         slow: the caller asked to speak more slowly.
-        returns: steps that called plans return to, outermost first.
-        trail: (step, slot) of the questions answered, for "back".
+        returns: `call` steps whose plans have not returned yet, outermost first.
+        trail: (step, slot, returns) of the questions answered, for "back".
+        path: how the last input that was taken moved through the plan.
         idle: questions asked since anything new was learnt or told; many are a loop.
         outcome, status: of the last lookup or transfer.
         faults: steps that failed.
@@ -196,7 +209,8 @@ class State:
     said: tuple[Speak, ...] = ()
     slow: bool = False
     returns: tuple[str, ...] = ()
-    trail: tuple[tuple[str, str], ...] = ()
+    trail: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    path: tuple[Passage, ...] = ()
     idle: int = 0
     outcome: str = ""
     status: int = 0
