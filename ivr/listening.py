@@ -84,12 +84,14 @@ class Listener:
         self._pauses = waits.Pauses()
         self._expectation: Expectation | None = None
         self._turn = 0
+        self._hotword = False
         self._noises = 0
         self._heard: _Heard | None = None
 
-    def open(self, expectation: Expectation, no_input_ms: int = 0) -> None:
-        """Begin a turn; whatever was being heard before is dropped."""
+    def open(self, expectation: Expectation, no_input_ms: int = 0, hotword: bool = False) -> None:
+        """Begin a turn; whatever was being heard before is dropped. `hotword`: only what means something interrupts."""
         self._drop()
+        self._hotword = hotword
         hearing = self._hearing
         self._expectation, self._noises = expectation, 0
         self._turn = self._leg.listen(
@@ -161,7 +163,8 @@ class Listener:
         if not heard.asks and not heard.peeked and heard.audio_ms >= barge_in.COMMIT_TALK_MS - 160:
             heard.peeked = True
             self._spawn(self._speculate(heard, heard.pause, 0))
-        self._pronounce(heard, barge_in.while_speaking(heard.audio_ms, heard.asks, heard.guess, self._language))
+        verdict = barge_in.while_speaking(heard.audio_ms, heard.asks, heard.guess, self._language, self._hotword)
+        self._pronounce(heard, verdict)
 
     @property
     def _least_speech_ms(self) -> int:
@@ -174,6 +177,9 @@ class Listener:
     @property
     def _language(self) -> str:
         return self._expectation.language if self._expectation is not None else ""
+
+    def _verdict(self, heard: _Heard, understood: Understood, speech_ms: int) -> barge_in.Verdict:
+        return barge_in.when_spoken(understood, speech_ms, heard.asks, self._language, self._hotword)
 
     def _pronounce(self, heard: _Heard, verdict: barge_in.Verdict) -> None:
         if verdict != "wait" and heard.verdict != "commit" and verdict != heard.verdict:
@@ -189,7 +195,7 @@ class Listener:
         if not speech_ms:
             return
         if heard.over_prompt:
-            self._pronounce(heard, barge_in.when_spoken(guess, speech_ms, heard.asks, self._language))
+            self._pronounce(heard, self._verdict(heard, guess, speech_ms))
         wait = waits.wait_ms(self._hearing, self._expectation, guess, self._pauses)
         self._leg.endpoint_wait(heard.id, wait)
 
@@ -201,7 +207,7 @@ class Listener:
         if self._expectation is not expectation or self._turn != turn:
             return
         if heard.over_prompt:
-            self._pronounce(heard, barge_in.when_spoken(understood, ended.speech_ms, heard.asks, self._language))
+            self._pronounce(heard, self._verdict(heard, understood, ended.speech_ms))
             if heard.verdict != "commit":
                 return
         elif understood.hypothesis.rejected == "no_speech":

@@ -100,6 +100,7 @@ class Session:
         self._keys_serial = 0
         self._keys = ""
         self._muted = False
+        self._hotword = False
         self._outcome = ""
         self._recording = ""
 
@@ -226,6 +227,7 @@ class Session:
         said = [a for a in actions if isinstance(a, Speak)]
         if said:
             await self._say(said)
+        self._hotword = bool(said) and said[-1].barge_in == "hotword"
         for action in actions:
             self._act(action)
 
@@ -262,7 +264,7 @@ class Session:
         self._mute(sensitive or self._speaker.sensitive)
         self._keys = ""
         self._turns.sensitive(sensitive)
-        self._listener.open(action.expectation, action.no_input_ms)
+        self._listener.open(action.expectation, action.no_input_ms, self._hotword)
 
     def _wait_keys(self) -> None:
         serial = self._keys_serial

@@ -177,5 +177,6 @@ def _with_first(pairs: list[tuple[Rendered, Speak]]) -> list[tuple[Rendered, Spe
 
 
 def _segment(rendered: Rendered, speak: Speak, first: bool) -> Segment:
-    barge_in = cast(Literal["speech", "key", "none"], speak.barge_in)
+    # The line pauses for any speech; whether a hotword was in it is the listener's verdict.
+    barge_in = cast(Literal["speech", "key", "none"], "speech" if speak.barge_in == "hotword" else speak.barge_in)
     return Segment(str(rendered.path), barge_in, speak.asks, speak.protected_ms if first else 0)

@@ -13,13 +13,12 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from ivr.dialog.expressions import Value, as_number
-from ivr.dialog.plan import Plan, Prompt
+from ivr.dialog.plan import NAMED, Plan, Prompt
 from ivr.dialog.state import State
 from ivr.turn import Filled
 from ivr.understanding.slots import Slot
 
 MAX_VALUE_CHARS = 300
-_NAME = re.compile(r"\{([a-z][a-z0-9_]{0,63})\}")
 _AS_TYPED = {"digits": "digits", "number": "number", "money": "money", "date": "date", "time": "time",
              "phone": "phone", "code": "spell"}  # fmt: skip
 
@@ -28,7 +27,7 @@ _YES_NO = {"zh": {"yes": "是", "no": "否"}, "ko": {"yes": "네", "no": "아니
 
 def names(text: str) -> tuple[str, ...]:
     """The slots and facts that `text` reads, in order."""
-    return tuple(_NAME.findall(text))
+    return tuple(NAMED.findall(text))
 
 
 def prompt(plan: Plan, state: State, words: Prompt, now: datetime) -> tuple[str, bool]:
@@ -44,7 +43,7 @@ def prompt(plan: Plan, state: State, words: Prompt, now: datetime) -> tuple[str,
             return "" if filled is None else _spoken(plan.slots[name], filled.value, state.language)
         return known.get(name, "")
 
-    return _NAME.sub(say, text), sensitive
+    return NAMED.sub(say, text), sensitive
 
 
 def _spoken(slot: Slot, value: str, language: str) -> str:
@@ -69,7 +68,7 @@ def values(plan: Plan, state: State, text: Mapping[str, str], now: datetime) -> 
         wanted = names(template)
         if len(wanted) == 1 and template == f"{{{wanted[0]}}}" and not known.get(wanted[0]):
             continue
-        out[key] = _NAME.sub(lambda m: known.get(m[1], ""), template)
+        out[key] = NAMED.sub(lambda m: known.get(m[1], ""), template)
     return out
 
 
@@ -79,7 +78,7 @@ def path(plan: Plan, state: State, template: str, now: datetime) -> str:
     A value of dots alone is left out: it would lead to another path (section 5.2.4).
     """
     known = _plain(plan, state, now)
-    return _NAME.sub(lambda m: quote(known.get(m[1], ""), safe="") if known.get(m[1], "").strip(".") else "", template)
+    return NAMED.sub(lambda m: quote(known.get(m[1], ""), safe="") if known.get(m[1], "").strip(".") else "", template)
 
 
 def _plain(plan: Plan, state: State, now: datetime) -> dict[str, str]:

@@ -7,6 +7,7 @@ Knows nothing of YAML, calls, audio or engines.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -25,6 +26,9 @@ COMMANDS = ("repeat", "slower", "help", "back", "cancel", "operator", "language"
 
 BARGE_INS = ("speech", "hotword", "key", "none")
 """What interrupts a prompt: any speech; only words that mean something there (VoiceXML 2.1, 4.1.5.1); keys; nothing."""
+
+NAMED = re.compile(r"\{([a-z][a-z0-9_]{0,63})\}")
+"""A slot or a fact in braces; a value given in the text has a colon."""
 
 FACTS = ("language", "dialled", "today", "now", "outcome", "status")
 """What expressions and prompts may read besides slots: the call's language, number and date, the last outcome."""
@@ -363,10 +367,10 @@ class Plan:
         return self.vocabulary.knowledge
 
     def prompts(self) -> Iterator[tuple[str, str]]:
-        """Every (language, text) this plan can say, answers included; for making speech ahead of time."""
+        """Every (language, text) said as it stands, answers included; for making speech ahead of time."""
         for step in self.steps.values():
             for prompt in prompts_of(step):
-                yield from prompt.items()
+                yield from ((language, text) for language, text in prompt.items() if not NAMED.search(text))
         yield from self.goodbye.items()
         yield from self.failed.items()
         for entry in self.knowledge.entries:
