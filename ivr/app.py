@@ -12,6 +12,7 @@ import os
 import signal
 import struct
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -19,16 +20,16 @@ import structlog
 from ivr import __version__, log
 from ivr.backend.client import Backends
 from ivr.config import Config, secret
-from ivr.dialog.plan import Plan, Plans
-from ivr.dialog.plan_file import load_all
-from ivr.errors import InvalidInput, Problem
+from ivr.dialog.plan import Plan
 from ivr.health import Health
+from ivr.publishing import Publishing, needed
 from ivr.session import House, starter
 from ivr.speech import engines, stt
 from ivr.speech.prompts import Prompts
 from ivr.speech.tts import open_voices
 from ivr.store.store import Store
 from ivr.telephony.pool import LinePool
+from ivr.understanding import commands
 from ivr.web import server
 from ivr.web.api import create_app
 from ivr.web.status import LanguageStatus
@@ -42,10 +43,11 @@ STOP_WITHIN_S = 4.5
 class App:
     """One server. `run` returns when it has stopped."""
 
-    def __init__(self, config: Config, config_file: str) -> None:
+    def __init__(self, config: Config) -> None:
         self.config = config
-        self.plans = _plans(config, config_file)
-        self.health = Health(config, tuple(str(p) for p in self.plans.problems))
+        self.plans = Publishing(config.path(config.paths.dialplans), needed(config), self._warm_fresh)
+        self.plans.load()
+        self.health = Health(config, self.plans)
         recordings = config.store.recordings
         self._recordings = config.path(recordings) if recordings else None
         self.store = Store(config.store.url, config.root, recordings)
@@ -64,13 +66,13 @@ class App:
             self.backends = Backends(self.config.backend)
             closing.later(self.backends.close)
             web = await server.start(
-                create_app(self.store, self.health.status, secret(self.config.http.token_env), self._recordings,
-                           self.config.http.token_env),
+                create_app(self.store, self.health.status, self.health.reload, secret(self.config.http.token_env),
+                           self._recordings, self.config.http.token_env),
                 self.config.http.host, self.config.http.port,
             )  # fmt: skip
             closing.later(web.cleanup)
             lines = await self._speech_and_lines(closing)
-            work = (self._purge(), self._warm(), self.health.observe())
+            work = (self._purge(), self._warm(self._served()), self.health.observe(), self.plans.run(self.store))
             background = [asyncio.create_task(w) for w in work]
             closing.later(lambda: _cancelled(background))
             self.health.state = "ready"
@@ -85,7 +87,7 @@ class App:
 
     async def _speech_and_lines(self, closing: _Closing) -> LinePool:
         config = self.config
-        recognizers = await asyncio.to_thread(engines.build, config)
+        recognizers = await asyncio.to_thread(engines.build, config, commands.phrases)
         recognition = config.recognition
         pool = stt.RecognizerPool(recognizers, recognition.threads, recognition.queue_limit)
         closing.later(functools.partial(asyncio.to_thread, pool.close))
@@ -104,7 +106,7 @@ class App:
         _write_ringback(ringback)
         lines = LinePool(
             config,
-            starter(lambda: house, self.plans.by_name.get),
+            starter(lambda: house, self.plans.get),
             apology={language: str(path) for language, path in apology.items()},
         )
         house = House(config, lines, pool, self._prompts, self.store, self.backends, apology, ringback)
@@ -113,10 +115,10 @@ class App:
         closing.later(lines.close)
         return lines
 
-    async def _warm(self) -> None:
-        """Make every static prompt of the plans in use, behind whatever callers need."""
+    async def _warm(self, plans: Sequence[Plan]) -> None:
+        """Make every static prompt of plans in use, behind whatever callers need."""
         texts: dict[str, list[str]] = {}
-        for plan in self._served():
+        for plan in plans:
             for language, text in plan.prompts():
                 texts.setdefault(language, []).append(text)
         served = {number.language for number in self.config.number}
@@ -125,8 +127,13 @@ class App:
             logger.warning("a prompt cannot be made", problem=str(problem))
         logger.info("prompts are ready", prompts=sum(map(len, texts.values())))
 
+    async def _warm_fresh(self, plans: Sequence[Plan]) -> None:
+        """The same for plans that were just published; before the voices are there, the start does it."""
+        if self.health.state == "ready":
+            await self._warm([plan for plan in plans if plan in self._served()])
+
     def _served(self) -> list[Plan]:
-        return [self.plans.by_name[name] for name in sorted({n.plan for n in self.config.number})]
+        return [plan for name in sorted({n.plan for n in self.config.number}) if (plan := self.plans.get(name))]
 
     async def _purge(self) -> None:
         while self.config.store.retention_days:
@@ -169,24 +176,6 @@ async def _cancelled(tasks: list[asyncio.Task]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _plans(config: Config, config_file: str) -> Plans:
-    """The plans; refuses to start when a number's plan is missing or does not speak its language."""
-    plans = load_all(config.path(config.paths.dialplans))
-    problems = []
-    for index, number in enumerate(config.number):
-        plan = plans.by_name.get(number.plan)
-        if plan is None:
-            message = f"plan `{number.plan}` is not there or has faults"
-            problems.append(Problem(config_file, message, field=f"number.{index}.plan", mend="run `ivr check`"))
-        elif number.language not in plan.languages:
-            message = f"plan `{number.plan}` does not speak `{number.language}`"
-            mend = "it speaks " + ", ".join(plan.languages)
-            problems.append(Problem(config_file, message, field=f"number.{index}.language", mend=mend))
-    if problems:
-        raise InvalidInput(*plans.problems, *problems)
-    return plans
-
-
 def _apologies(config: Config) -> dict[str, Path]:
     folder = config.path(config.paths.audio_prompts)
     found = {language: folder / language / "apology.wav" for language in config.languages}
@@ -204,8 +193,8 @@ def _write_ringback(path: Path, rate: int = 16_000) -> None:
     os.replace(fresh, path)
 
 
-def serve(config: Config, config_file: str) -> int:
+def serve(config: Config) -> int:
     """`ivr serve`: 0 when it was told to stop."""
     log.configure(config.log.level, config.log.format, config.log.transcripts)
-    asyncio.run(App(config, config_file).run())
+    asyncio.run(App(config).run())
     return 0

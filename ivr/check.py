@@ -25,8 +25,9 @@ from ivr import config_doc
 from ivr.backend import webhooks
 from ivr.backend.addresses import why_refused
 from ivr.config import Config, load, secret
-from ivr.dialog.plan import Plans, Transfer
+from ivr.dialog.plan import Lookup, Notify, Plans, Transfer
 from ivr.dialog.plan_file import load_all
+from ivr.dialog.shapes import did_you_mean
 from ivr.errors import InvalidInput, IvrError, Problem, Unavailable
 from ivr.speech import engines, models, prompts, spoken
 from ivr.speech.tts import piper_model
@@ -61,7 +62,7 @@ class Check:
         self.plans = load_all(config.path(config.paths.dialplans))
         self.problems += self.plans.problems
         self.notes += [str(replace(note, file=_as_seen_from_here(note.file))) for note in self.plans.notes]
-        self.problems += _values(self.plans)
+        self.problems += dict.fromkeys(_values(self.plans))
         self.problems += prompts.check(config)
         if self.config is None:
             return
@@ -69,6 +70,7 @@ class Check:
             self._numbers, self._agents, self._backends, self._recognisers, self._voices, self._database, self._ports
         ):  # fmt: skip
             self.problems += part(config)
+        self.problems += dict.fromkeys(_backends(config, self.plans))
         self.notes += _transfers_to_nowhere(config, self.plans)
         self.notes += _secrets_of_backends(config)
         if not secret(config.http.token_env):
@@ -187,11 +189,29 @@ class Check:
 def _values(plans: Plans) -> Iterator[Problem]:
     """Typed values in the plans' prompts that are not of their kind and would be said as free text."""
     for plan in plans.by_name.values():
-        lines = Path(plan.file).read_text("utf-8").splitlines() if plan.file else []
+        files = list(dict.fromkeys(step.at.file for step in plan.steps.values() if step.at.file))
+        files += [beside for file in files if Path(beside := file.removesuffix(".yaml") + ".knowledge.yaml").is_file()]
         for fault in dict.fromkeys(fault for _, text in plan.prompts() for fault in spoken.faults(text)):
             value, _, message = fault.partition("}: ")
-            line = next((number for number, line in enumerate(lines, 1) if f"{value}}}" in line), 0)
-            yield Problem(plan.file, message, line, field=f"{value}}}", mend="docs/speaking.md lists the kinds")
+            file, line = next((place for file in files if (place := _place(file, f"{value}}}"))), (plan.file, 0))
+            yield Problem(file, message, line, field=f"{value}}}", mend="docs/speaking.md lists the kinds")
+
+
+def _place(file: str, text: str) -> tuple[str, int] | None:
+    """The first line of `file` that holds `text`."""
+    lines = Path(file).read_text("utf-8-sig").splitlines()
+    return next(((file, number) for number, line in enumerate(lines, 1) if text in line), None)
+
+
+def _backends(config: Config, plans: Plans) -> Iterator[Problem]:
+    """Steps of the plans that numbers name whose back end is not in the configuration."""
+    known = [backend.name for backend in config.backend]
+    for name in sorted({number.plan for number in config.number} & set(plans.by_name)):
+        for step in plans.by_name[name].steps.values():
+            if isinstance(step, Lookup | Notify) and step.backend not in known:
+                message = f"there is no back end `{step.backend}`"
+                mend = did_you_mean(step.backend, known, "add a [[backend]] of that name to the configuration")
+                yield Problem(step.at.file, message, step.at.line, field=f"{step.name}.backend", mend=mend)
 
 
 def _transfers_to_nowhere(config: Config, plans: Plans) -> Iterator[str]:

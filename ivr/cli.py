@@ -1,10 +1,10 @@
-"""The doors at the command line: `ivr serve | check | call | models | bench | version`."""
+"""The doors at the command line: `ivr serve | check | call | models | plans | replay | ...`."""
 
 from __future__ import annotations
 
 import sys
 
-from ivr import __version__, app, bench, check, config
+from ivr import __version__, app, bench, check, config, plans, replay
 from ivr.caller import cli as caller
 from ivr.errors import InvalidInput, IvrError
 from ivr.speech import models
@@ -14,6 +14,8 @@ HELP = """usage: ivr COMMAND [ARGUMENTS]
   serve  [--config FILE]   answer the telephone (SIGTERM drains, a second one ends it)
   check  [--config FILE]   find everything that is wrong with configuration, plans, models and prompts
   call   URI ...           ring a SIP address, speak, listen, print what happens
+  plans history|show|rollback NAME [VERSION]   published versions of a dialplan
+  replay --plan DRAFT.yaml CALL ...|--last N   recorded calls on a draft of their plan
   models list|pull|verify  speech models: what there is, get them, check them
   bench  NAME              measure; `ivr bench` lists what
   version
@@ -28,7 +30,7 @@ def _serve(argv: list[str]) -> int:
     elif argv:
         print("usage: ivr serve [--config FILE]")
         return 0 if argv[0] in ("-h", "--help") else 2
-    return app.serve(config.load(file), file)
+    return app.serve(config.load(file))
 
 
 def _version(_: list[str]) -> int:
@@ -41,6 +43,8 @@ COMMANDS = {
     "check": check.main,
     "call": caller.main,
     "models": models.main,
+    "plans": plans.main,
+    "replay": replay.main,
     "bench": bench.main,
     "version": _version,
 }

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from ivr import __version__, metrics
 from ivr.config import Config
+from ivr.publishing import Publishing
 from ivr.speech.stt import RecognizerPool
 from ivr.telephony.pool import LinePool
-from ivr.web.status import LanguageStatus, LineStatus, Status, TrunkStatus
+from ivr.web.status import LanguageStatus, LineStatus, PlanStatus, Reloaded, Status, TrunkStatus
 
 EVERY_S = 2.0
 REGISTERING_S = 30
@@ -23,13 +25,13 @@ REGISTERING_S = 30
 class Health:
     """Filled in by the root as parts come up; `status` may be asked at any time."""
 
-    def __init__(self, config: Config, plan_problems: tuple[str, ...]) -> None:
+    def __init__(self, config: Config, publishing: Publishing) -> None:
         self.state: Literal["starting", "ready", "draining"] = "starting"
         self.lines: LinePool | None = None
         self.recognizers: RecognizerPool | None = None
         self.languages: tuple[LanguageStatus, ...] = ()
         self._config = config
-        self._problems = plan_problems
+        self._publishing = publishing
         self._started_at = datetime.now(UTC)
         self._seen: dict[str, int] = {}
 
@@ -44,7 +46,31 @@ class Health:
             lines=tuple(self._line(line) for line in pool.lines) if pool is not None else (),
             trunks=self._trunks(pool) if pool is not None else (),
             languages=self.languages,
-            plan_problems=self._problems,
+            plans=tuple(self._plan(name) for name in sorted(self._publishing.plans)),
+            plan_problems=tuple(str(problem) for problem in self._publishing.problems),
+        )
+
+    async def reload(self) -> Reloaded:
+        """Load the dialplans now, and what /v1/plans/reload says of it."""
+        published = await self._publishing.reload()
+        return Reloaded(
+            loaded=tuple(self._plan(name) for name in published.fresh if name in self._publishing.plans),
+            problems=tuple(str(problem) for problem in published.problems),
+        )
+
+    def _plan(self, name: str) -> PlanStatus:
+        found = self._publishing.plans[name]
+        plan, folder = found.plan, Path(found.plan.file).parent
+        own = {str(folder / file) for file in plan.files}
+        return PlanStatus(
+            name=name,
+            version=plan.version,
+            since=found.since,
+            file=plan.file,
+            languages=plan.languages,
+            steps=len(plan.steps),
+            gone=found.gone,
+            faults=tuple(str(p) for p in self._publishing.problems if p.file in own),
         )
 
     def _line(self, line) -> LineStatus:

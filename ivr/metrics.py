@@ -6,6 +6,8 @@ never from a caller, so the number of series is bounded. `render` gives the text
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -68,6 +70,9 @@ _http = _counter("http_requests", "HTTP requests", "route", "status")
 _backend = _counter("backend_requests", "Questions to back ends, by what came of them", "backend", "outcome")
 _backend_time = _histogram("backend_seconds", "Question to answer of a back end", _ASK_S, "backend")
 _notifications = _counter("notifications", "Notifications to back ends, by what came of them", "backend", "outcome")
+
+_plan_reloads = _counter("plan_reloads", "Loadings of the dialplans: ok, or failed with faults in some", "result")
+_plans = _gauge("plan_in_force", "1 for the version of each plan that new calls get", "plan", "version")
 
 
 def call_started(direction: str) -> None:
@@ -178,6 +183,18 @@ def backend_asked(backend: str, outcome: str, took_ms: int) -> None:
 def backend_notified(backend: str, outcome: str) -> None:
     """Once a notification, when it has arrived (`ok`) or was given up."""
     _notifications.labels(backend, outcome).inc()
+
+
+def plans_reloaded(result: str) -> None:
+    """`ok`, or `failed` when something in the folder had faults."""
+    _plan_reloads.labels(result).inc()
+
+
+def plans_in_force(versions: Mapping[str, str]) -> None:
+    """Plan -> version; those that are not in force any more are no series any more."""
+    _plans.clear()
+    for name, version in versions.items():
+        _plans.labels(name, version).set(1)
 
 
 def render() -> bytes:

@@ -60,13 +60,13 @@ ROOMS = (
     _room("backend", "ivr.backend*", "words observing backend_rules"),
     _room("caller", "ivr.caller*", "words"),
     # 3 conductors
-    _room("conductors", "ivr.session ivr.listening ivr.speaking ivr.turn_log ivr.transfer ivr.voicemail",
+    _room("conductors", "ivr.session ivr.listening ivr.speaking ivr.publishing ivr.turn_log ivr.transfer ivr.voicemail",
           "words observing meaning dialog telephony speech store backend backend_rules"),
     # 4 doors
     _room("web", "ivr.web*", "words observing store"),
     _room("bench", "ivr.bench*", "words observing meaning dialog ear line telephony speech store caller conductors"),
     # 5 root
-    _room("root", "ivr.app ivr.health ivr.cli ivr.__main__ ivr.check ivr.config_doc",
+    _room("root", "ivr.app ivr.replay ivr.plans ivr.health ivr.cli ivr.__main__ ivr.check ivr.config_doc",
           "words observing meaning dialog ear telephony speech store backend backend_rules caller conductors web"
           " bench"),
 )  # fmt: skip

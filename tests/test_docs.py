@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ivr import bench, cli, config_doc
-from ivr.dialog import plan
+from ivr.dialog import plan_format
 from ivr.web import openapi
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +30,7 @@ def test_a_configuration_key_is_explained(key):
     assert key.rpartition(".")[2] in WORDS
 
 
-@pytest.mark.parametrize("kind", plan.STEP_KINDS)
+@pytest.mark.parametrize("kind", plan_format.STEP_KINDS)
 def test_a_step_kind_is_explained(kind):
     assert kind in WORDS
 

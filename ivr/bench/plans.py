@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-INTENTS = ("agent", "goodbye", "help", "lost_card", "complaint", "balance", "repeat", "operator")
+
+_PLAIN = "events: {no_input: [], no_match: [], commands: [operator], digress: false}\n"
+"""Whatever is not understood gets the question again, in the same words."""
 
 ASKS = {
     "open": ("How can I help you?", "请问您需要什么帮助？"),
@@ -25,36 +27,29 @@ def loop(kind: str, *, tries: int = 20, no_input_ms: int = 8_000, digits: tuple[
          prompt: str = "", after: str = "") -> str:  # fmt: skip
     """A plan that asks for `kind` for ever; `after` names another kind of ASKS that is said between (English text)."""
     en, zh = ASKS[prompt or kind]
-    expect = {"digit": "digits", "long": "open"}.get(kind, kind)
     low, high = (1, 1) if kind == "digit" else digits
+    expects = {"digits": "slot: said", "digit": "slot: said", "yes_no": "expect: yes_no"}.get(kind, "expect: open")
+    is_open = expects == "expect: open"
+    target = "after" if after else "reply" if is_open else "ask"
     lines = [
-        "plan: PLAN", "languages: [en, zh]", "start: ask", "steps:", "  ask:", "    kind: ask",
-        f"    expect: {expect}", f"    prompt: {{en: {json.dumps(en)}, zh: {json.dumps(zh, ensure_ascii=False)}}}",
-        f"    tries: {tries}", f"    no_input_ms: {no_input_ms}", "    give_up: over",
+        "plan: PLAN", "languages: [en, zh]", "start: ask", _PLAIN.rstrip(), "steps:", "  ask:", "    kind: ask",
+        f"    {expects}", f"    prompt: {_prompt(en, zh)}", f"    tries: {tries}", f"    no_input_ms: {no_input_ms}",
+        "    give_up: over", f"    next: {target}", "  over: {kind: hangup}",
     ]  # fmt: skip
-    if expect == "digits":
-        lines.append(f"    digits: {{min: {low}, max: {high}}}")
-    target = "ask"
-    if expect == "open":
-        target = "reply"
-        lines += ["    on:", *(f"      {intent}: reply" for intent in INTENTS)]
-    if after:
-        target = "after"
-    lines += [
-        f"    next: {target}", "  over:", "    kind: hangup", '    prompt: {en: "Goodbye.", zh: "再见。"}',
-    ]  # fmt: skip
-    if expect == "open":
+    if expects == "slot: said":
+        lines.insert(4, f"slots: {{said: {{kind: digits, min: {low}, max: {high}}}}}")
+    if target == "reply":
         lines += [
-            "  reply:", "    kind: answer", "    question: ask", "    next: ask", "    unknown: unknown",
-            "  unknown:", "    kind: say", '    prompt: {en: "I heard you.", zh: "我听到了。"}', "    next: ask",
-        ]  # fmt: skip
+            "  reply: {kind: answer, next: ask, unknown: unknown}",
+            f"  unknown: {{kind: say, prompt: {_prompt('I heard you.', '我听到了。')}, next: ask}}",
+        ]
     if after:
-        en, zh = ASKS[after]
-        lines += [
-            "  after:", "    kind: say",
-            f"    prompt: {{en: {json.dumps(en)}, zh: {json.dumps(zh, ensure_ascii=False)}}}", "    next: ask",
-        ]  # fmt: skip
+        lines.append(f"  after: {{kind: say, prompt: {_prompt(*ASKS[after])}, next: ask}}")
     return "\n".join(lines) + "\n"
+
+
+def _prompt(en: str, zh: str) -> str:
+    return f"{{en: {json.dumps(en)}, zh: {json.dumps(zh, ensure_ascii=False)}}}"
 
 
 def named(name: str, text: str) -> str:
@@ -68,38 +63,29 @@ def write_knowledge(folder: Path, name: str) -> None:
 
 def announcement() -> str:
     """A plan that tells something long, which speech may interrupt, then asks an open question."""
-    en, zh = ASKS["long"]
-    ask_en, ask_zh = ASKS["open"]
-    prompt = f"{{en: {json.dumps(en)}, zh: {json.dumps(zh, ensure_ascii=False)}}}"
-    ask = f"{{en: {json.dumps(ask_en)}, zh: {json.dumps(ask_zh, ensure_ascii=False)}}}"
     return (
-        "plan: PLAN\nlanguages: [en, zh]\nstart: notice\nsteps:\n"
-        f"  notice:\n    kind: say\n    prompt: {prompt}\n    next: ask\n"
-        f"  ask:\n    kind: ask\n    expect: open\n    prompt: {ask}\n    next: ask\n    give_up: over\n"
-        '  over:\n    kind: hangup\n    prompt: {en: "Goodbye.", zh: "再见。"}\n'
+        f"plan: PLAN\nlanguages: [en, zh]\nstart: notice\n{_PLAIN}steps:\n"
+        f"  notice: {{kind: say, prompt: {_prompt(*ASKS['long'])}, next: ask}}\n"
+        f"  ask: {{kind: ask, prompt: {_prompt(*ASKS['open'])}, next: ask, give_up: end}}\n"
     )
 
 
 def telling() -> str:
     """A plan that says the announcement for ever, with a question between; nothing interrupts it."""
-    en, zh = ASKS["long"]
-    prompt = f"{{en: {json.dumps(en)}, zh: {json.dumps(zh, ensure_ascii=False)}}}"
-    ask = '{en: "One moment.", zh: "请稍等。"}'
     return (
-        "plan: PLAN\nlanguages: [en, zh]\nstart: notice\nsteps:\n"
-        f"  notice:\n    kind: say\n    barge_in: none\n    prompt: {prompt}\n    next: ask\n"
-        f"  ask:\n    kind: ask\n    expect: yes_no\n    barge_in: none\n    prompt: {ask}\n    no_input_ms: 600\n"
-        "    tries: 1\n    next: notice\n    give_up: notice\n"
+        f"plan: PLAN\nlanguages: [en, zh]\nstart: notice\n{_PLAIN}steps:\n"
+        f"  notice: {{kind: say, barge_in: none, prompt: {_prompt(*ASKS['long'])}, next: ask}}\n"
+        f"  ask: {{kind: ask, expect: yes_no, barge_in: none, prompt: {_prompt('One moment.', '请稍等。')}, "
+        "no_input_ms: 600, tries: 1, next: notice, give_up: notice}\n"
     )
 
 
 def transferring(agent: str) -> str:
     """A plan that asks, and at key 0 connects to `agent`; every failure asks again."""
-    ask_en, ask_zh = ASKS["yes_no"]
     return (
-        "plan: PLAN\nlanguages: [en, zh]\nstart: ask\noperator: connect\nsteps:\n"
-        f"  ask:\n    kind: ask\n    expect: yes_no\n    prompt: {{en: {json.dumps(ask_en)}, "
-        f"zh: {json.dumps(ask_zh, ensure_ascii=False)}}}\n    no_input_ms: 60000\n    next: ask\n    give_up: ask\n"
-        '  connect:\n    kind: transfer\n    prompt: {en: "Connecting.", zh: "正在转接。"}\n'
-        f"    target: {agent}\n    timeout_s: 60\n    busy: ask\n    no_answer: ask\n    failed: ask\n"
+        f"plan: PLAN\nlanguages: [en, zh]\nstart: ask\noperator: connect\n{_PLAIN}steps:\n"
+        f"  ask: {{kind: ask, expect: yes_no, prompt: {_prompt(*ASKS['yes_no'])}, no_input_ms: 60000, next: ask, "
+        "give_up: ask}\n"
+        f"  connect: {{kind: transfer, prompt: {_prompt('Connecting.', '正在转接。')}, target: {agent}, timeout_s: 60, "
+        "busy: ask, no_answer: ask, failed: ask}\n"
     )

@@ -339,7 +339,8 @@ class Plan:
     """A whole service with the plans it calls. `version` is a hash of its files; a call keeps the Plan it began with.
 
     `anywhere` maps intents to steps from every open question that does not name them itself; `operator` is where key
-    0 and "a person" lead, `cancel` where "never mind" does, `on_error` where a step leads that failed.
+    0 and "a person" lead, `cancel` where "never mind" does, `on_error` where a step leads that failed. `files` are the
+    texts it was read from, by the names they have in one folder: enough to read it again.
     """
 
     name: str
@@ -357,6 +358,7 @@ class Plan:
     failed: Prompt = field(default_factory=dict)
     zone: str = "UTC"
     file: str = ""
+    files: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def slots(self) -> Mapping[str, Slot]:

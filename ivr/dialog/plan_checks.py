@@ -52,7 +52,7 @@ def notes(linker: Linker, together: Collection[Linker]) -> Iterator[Problem]:
                 yield file.problem(("steps", name, "choices", value, "key"), message, "another key may be clearer")
 
 
-_KEYS = {"0": "a person", "9": "the same again", "*": "back"}
+_KEYS = {"0": "a person", "9": "the other language", "*": "back"}
 
 
 def _intents(linker: Linker, steps: Mapping[str, Step]) -> None:

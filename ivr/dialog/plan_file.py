@@ -31,11 +31,15 @@ MAX_CALLED = 50
 
 
 def load_all(folder: Path) -> Plans:
-    """Every plan in `folder`, the problems of those that cannot be used, and notes on the others."""
+    """Every plan in `folder`, the problems of those that cannot be used, and notes on the others.
+
+    Hidden files are not looked at; of two plans with one name neither can be used.
+    """
     plans: dict[str, Plan] = {}
+    twice: set[str] = set()
     problems: list[Problem] = []
     notes: list[Problem] = []
-    files = sorted(p for p in folder.glob("*.yaml") if not p.name.endswith(BESIDE))
+    files = sorted(p for p in folder.glob("*.yaml") if not p.name.endswith(BESIDE) and not p.name.startswith("."))
     if not files:
         problems.append(Problem(str(folder), "no dialplan here", mend="put a NAME.yaml into it"))
     for file in files:
@@ -47,7 +51,9 @@ def load_all(folder: Path) -> Plans:
         notes.extend(noted)
         if plan.name in plans:
             problems.append(Problem(str(file), f"a second plan named `{plan.name}`", mend="rename one of them"))
+            twice.add(plan.name)
         plans[plan.name] = plan
+    plans = {name: plan for name, plan in plans.items() if name not in twice}
     return Plans(plans, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(notes)))
 
 
@@ -100,6 +106,7 @@ class _Loading:
         self._open: list[str] = []
         self._places: dict[Path, Places | None] = {}
         self._hash = hashlib.sha256()
+        self._texts: dict[str, str] = {}
 
     @property
     def problems(self) -> list[Problem]:
@@ -191,6 +198,7 @@ class _Loading:
             failed=linker.failed,
             zone=zones[root.stem],
             file=root.reading.file.path,
+            files=self._texts,
         )
 
     def _linker(self, draft: _Draft, prefix: str, outer: Ways) -> Linker:
@@ -214,6 +222,7 @@ class _Loading:
             return None
         self._hash.update(file.name.encode())
         self._hash.update(tree.text.encode())
+        self._texts[file.name] = tree.text
         return tree
 
     def _reading(self, tree: YamlFile, languages: tuple[str, ...]) -> Reading:

@@ -214,8 +214,6 @@ class Linker:
         if slot in self.slots:
             expect = self.slots[slot].kind
         expect = expect or "open"
-        if found["fills"] and (slot or expect != "open"):
-            self.reading.fault((*path, "fills"), "only an open question fills other slots", "use `kind: form`")
         if not found["next"] and not found["on"]:
             self.reading.fault((*path, "next"), "missing", "name the step that comes next")
         self.fills.update((slot, *found["fills"]))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import phonenumbers
 from babel.numbers import is_currency
@@ -68,7 +68,7 @@ def zone(name: str, path: Path_, reading: Reading) -> str:
     """The time zone `name`, UTC with a problem when there is none."""
     try:
         ZoneInfo(name)
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZoneInfoNotFoundError):
         mend = did_you_mean(name, available_timezones(), "like Asia/Shanghai")
         reading.fault(path, f"there is no time zone `{name}`", mend)
         return "UTC"

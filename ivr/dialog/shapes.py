@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from rapidfuzz import fuzz, process
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
 from ivr.dialog.plan_yaml import ListNode, MapNode, Node, Path_, Scalar, YamlFile
 from ivr.errors import Problem
@@ -20,13 +21,13 @@ LANGUAGE = "[a-z]{2}"
 """ISO 639-1 codes."""
 MAX_TEXT_CHARS = 2_000
 MAX_PROBLEMS = 100
-SIMILAR = 60
-"""Likeness of two words, 0..100, from which one may be meant by the other."""
+SIMILAR = 0.6
+"""Likeness of two words, 0..1, from which one may be meant by the other: one slip in three letters, two in five."""
 
 
 def did_you_mean(word: str, known: Collection[str], otherwise: str = "") -> str:
     """A mend for a word that is not in `known`."""
-    found = process.extractOne(word, known, scorer=fuzz.ratio, score_cutoff=SIMILAR)
+    found = process.extractOne(word[:64], list(known), scorer=OSA.normalized_similarity, score_cutoff=SIMILAR)
     return f"did you mean `{found[0]}`?" if found else otherwise
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from ivr.config import Config
 from ivr.errors import Unavailable
 from ivr.speech.protocols import Recognizer
-from ivr.speech.vosk_engine import VoskRecognizer
+from ivr.speech.vosk_engine import CommandPhrases, VoskRecognizer
 from ivr.speech.whisper import WhisperRecognizer
 from ivr.speech.whisper_model import WhisperModel
 
@@ -24,10 +24,11 @@ VOSK_MODELS = {
 WHISPER_MODELS = {"en": ("whisper-tiny-en", "whisper-base"), "zh": ("whisper-base",)}
 
 
-def build(config: Config) -> dict[str, tuple[Recognizer, ...]]:
+def build(config: Config, command_phrases: CommandPhrases | None = None) -> dict[str, tuple[Recognizer, ...]]:
     """Language -> engines, best first, for every language of the configuration.
 
-    Raises Unavailable, naming what to run, when a language has none.
+    `command_phrases` are for engines that listen with a grammar. Raises Unavailable, naming what to run, when a
+    language has none.
     """
     models = config.path(config.paths.models)
     loaded: dict[str, WhisperModel] = {}
@@ -40,7 +41,7 @@ def build(config: Config) -> dict[str, tuple[Recognizer, ...]]:
     found: dict[str, tuple[Recognizer, ...]] = {}
     for language in config.languages:
         found[language] = tuple(
-            VoskRecognizer(models / name, language) if engine == "vosk" else whisper(name, language)
+            VoskRecognizer(models / name, language, command_phrases) if engine == "vosk" else whisper(name, language)
             for engine, name in choose(config, language)
         )
     for language in config.languages:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 from ivr.errors import SpeechFailed
 from ivr.speech import lexicon, pcm
-from ivr.turn import Expectation, Hypothesis
+from ivr.turn import Alternative, Expectation, Hypothesis
 
 _QUIET_DBFS = -60.0
 
@@ -99,6 +99,7 @@ class _ScriptedStream:
         return Hypothesis(
             text,
             confidence=1.0 if text else 0.0,
+            alternatives=(Alternative(self._line, 1.0),) if text != self._line else (),
             rejected="" if text else "none_of_these",
             ended=1.0 if text else None,
             engine=self._recognizer.name,

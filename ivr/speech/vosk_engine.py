@@ -11,6 +11,7 @@ import json
 import math
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -18,7 +19,10 @@ import vosk
 
 from ivr.errors import SpeechFailed, Unavailable
 from ivr.speech import lexicon, pcm
-from ivr.turn import Expectation, Hypothesis
+from ivr.turn import Alternative, Expectation, Hypothesis
+
+CommandPhrases = Callable[[str, Sequence[str]], tuple[str, ...]]
+"""Language and names of universal commands -> what callers say for them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -29,12 +33,16 @@ _LEAST_SPEECH_DBFS = -60.0
 
 
 class VoskRecognizer:
-    """A loaded model of one language. Raises Unavailable when it is missing or broken."""
+    """A loaded model of one language. Raises Unavailable when it is missing or broken.
+
+    `command_phrases` are listened for wherever a grammar restricts what is heard and commands are in force.
+    """
 
     streaming = True
 
-    def __init__(self, folder: str | Path, language: str) -> None:
+    def __init__(self, folder: str | Path, language: str, command_phrases: CommandPhrases | None = None) -> None:
         folder = Path(folder)
+        self._command_phrases = command_phrases
         if not (folder / "am" / "final.mdl").is_file():
             raise Unavailable(f"speech model {folder.name} is missing in {folder}: ivr models pull {folder.name}")
         vosk.SetLogLevel(-1)
@@ -65,6 +73,8 @@ class VoskRecognizer:
             phrases = list(expectation.phrases)
         else:
             return ()
+        if self._command_phrases is not None and expectation.commands:
+            phrases += self._command_phrases(language, expectation.commands)
         known = {spelling: None for p in phrases if (spelling := self._spell(p))}
         return (*known, self._unknown) if known else ()
 
@@ -154,15 +164,19 @@ class _VoskStream:
         if self._expectation.language == "zh":
             spoken = spoken.replace(" ", "")
         answer, rejected = spoken, ""
+        beside: tuple[Alternative, ...] = ()
         if not text or self._loudest_dbfs < _LEAST_SPEECH_DBFS:
             answer, rejected = "", "no_speech"
         elif self._grammar:
             answer = lexicon.canonical(spoken, self._expectation) if len(known) * 2 >= len(words) else ""
             if not answer or confidence < _LEAST_CONFIDENCE:
                 answer, rejected = "", "none_of_these"
+            if spoken and spoken != answer:
+                beside = (Alternative(spoken, round(confidence, 3)),)
         return Hypothesis(
             answer,
             confidence=round(confidence, 3) if answer else 0.0,
+            alternatives=beside,
             rejected=rejected,
             engine=self._engine,
             decode_ms=round(self._decode_s * 1_000),

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ivr.speech import lexicon, pcm
 from ivr.speech.whisper_digits import DigitReader
-from ivr.speech.whisper_model import CONTEXT_S, SILENCE_S, Encoded, Reading, WhisperModel, sigmoid
+from ivr.speech.whisper_model import CONTEXT_S, SILENCE_S, Encoded, Reading, WhisperModel, heard_freely, sigmoid
 from ivr.turn import Alternative, Expectation, Hypothesis
 
 _LEAST_AUDIO_MS = 60
@@ -156,8 +157,8 @@ class WhisperRecognizer:
             return Hypothesis("", rejected="no_speech")
         return Hypothesis(
             readings[0].text,
-            confidence=_confidence(readings[0]),
-            alternatives=tuple(Alternative(r.text, _confidence(r)) for r in readings[1:] if r.text),
+            confidence=readings[0].confidence,
+            alternatives=heard_freely(readings[1:]),
             ended=self._ended(encoded, readings[0]),
         )
 
@@ -201,7 +202,8 @@ class WhisperRecognizer:
     def _read_yes_no(self, encoded: Encoded, wave: np.ndarray) -> Hypothesis:
         """Short answers by weight, in doubt with a second look at the audio shifted; longer ones as read freely.
 
-        What was read freely may turn a weighed yes into something else, never a weighed no into a yes.
+        What was read freely may turn a weighed yes into something else, never a weighed no into a yes; it stands last
+        among the alternatives, for what was said beside the answer or in its place.
         """
         audio_ms = wave.size * 1_000 // pcm.RATE_HZ
         short = audio_ms <= _SHORT_ANSWER_MS
@@ -214,19 +216,22 @@ class WhisperRecognizer:
         read = lexicon.yes_or_no(readings[0].text, self._language) if speech else ""
         if not weighed.sure and (short or not read):
             weighed = self._weigh([encoded, self._model.encode_again(wave)], self._yes_no)
+        free = readings[:READINGS] if speech else []
         if weighed.sure and (read in ("", weighed.best) or weighed.best == "no"):
-            return self._answer(weighed.best, weighed)
+            return self._answer(weighed.best, weighed, free)
         if not read or readings[0].score < _UNCLEAR_SCORE:
             rejected = "none_of_these" if speech else "no_speech"
-            return Hypothesis("", rejected=rejected, alternatives=self._others(weighed, ""))
+            return Hypothesis("", rejected=rejected, alternatives=self._others(weighed, "") + heard_freely(free))
         if read == "yes" and weighed.best == "no" and weighed.likelihood > weighed.bars[0][0] - 1:
             read = "unsure"
-        confidence = _confidence(readings[0]) * (1.0 if read == weighed.best else 0.7)
-        return Hypothesis(read, round(confidence, 3), self._others(weighed, read, confidence), ended=1.0)
+        confidence = round(readings[0].confidence * (1.0 if read == weighed.best else 0.7), 3)
+        others = self._others(weighed, read, confidence) + heard_freely(free, read, confidence)
+        return Hypothesis(read, confidence, others, ended=1.0)
 
-    def _answer(self, meaning: str, weighed: _Weighed) -> Hypothesis:
+    def _answer(self, meaning: str, weighed: _Weighed, free: Sequence[Reading] = ()) -> Hypothesis:
         confidence = weighed.confidence(meaning)
-        return Hypothesis(meaning, confidence, self._others(weighed, meaning, confidence), ended=1.0)
+        others = self._others(weighed, meaning, confidence) + heard_freely(free, meaning, confidence)
+        return Hypothesis(meaning, confidence, others, ended=1.0)
 
     def _others(self, weighed: _Weighed, but: str, most: float = 1.0) -> tuple[Alternative, ...]:
         """The other meanings, none surer than `most`."""
@@ -241,17 +246,14 @@ class WhisperRecognizer:
         weighed = self._weigh([encoded], {p: p for p in expectation.phrases})
         read = lexicon.phrase_of(readings[0].text, expectation.phrases, self._language)
         if read:
-            confidence = _confidence(readings[0])
-            return Hypothesis(read, confidence, self._others(weighed, read, confidence), ended=1.0)
+            confidence = readings[0].confidence
+            others = self._others(weighed, read, confidence) + heard_freely(readings[:READINGS], read, confidence)
+            return Hypothesis(read, confidence, others, ended=1.0)
         lead = weighed.likelihood - readings[0].log_probability
         if lead >= _CHOICE_LEAD and weighed.margin >= _CHOICE_APART:
             return self._answer(weighed.best, weighed)
-        return Hypothesis("", rejected="none_of_these", alternatives=self._others(weighed, ""))
-
-
-def _confidence(reading: Reading) -> float:
-    """0..1 from the mean log-probability of the tokens."""
-    return round(min(1.0, math.exp(reading.score)), 3)
+        others = self._others(weighed, "") + heard_freely(readings[:READINGS])
+        return Hypothesis("", rejected="none_of_these", alternatives=others)
 
 
 class _WhisperStream:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ivr.speech import lexicon, pcm
-from ivr.speech.whisper_model import Encoded, Reading, WhisperModel, log_add, sigmoid, words
+from ivr.speech.whisper_model import Encoded, Reading, WhisperModel, heard_freely, log_add, sigmoid, words
 from ivr.turn import Alternative, Expectation, Hypothesis
 
 _READINGS = 5
@@ -41,6 +41,7 @@ _PAUSE_FRAMES, _BURST_FRAMES = 8, 5
 _UNDER_PEAK_DB, _AUDIBLE_DBFS = 28.0, -62.0
 
 _HISS_LEVELS = (0.03, 0.003)
+_SILENCE = Hypothesis("", rejected="no_speech")
 _SPELT_OTHERWISE = frozenset({"oh", "double", "triple"})
 
 
@@ -149,7 +150,7 @@ class DigitReader:
                 clean = clean or reading is readings[0]
         ranked = self._rank(looks, found)
         if not ranked or not self._acceptable(ranked[0], speech, clean):
-            return Hypothesis("", rejected="none_of_these" if speech else "no_speech")
+            return Hypothesis("", rejected="none_of_these", alternatives=heard_freely(readings)) if speech else _SILENCE
         return self._answer(ranked)
 
     def _look(self, encoded: Encoded, found: _Found) -> None:

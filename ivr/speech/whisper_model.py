@@ -19,6 +19,7 @@ import tokenizers
 from ivr.errors import SpeechFailed, Unavailable
 from ivr.speech import pcm
 from ivr.speech.mel import log_mel
+from ivr.turn import Alternative
 
 CONTEXT_S = 6.0
 """Audio encoded at least. With less the decoder loops; with more it only takes longer (`ivr bench recognition`)."""
@@ -49,6 +50,16 @@ class Reading:
     def log_probability(self) -> float:
         """Of the whole text."""
         return self.score * (len(self.tokens) + 1)
+
+    @property
+    def confidence(self) -> float:
+        """0..1 from the mean log-probability of the tokens."""
+        return round(min(1.0, math.exp(self.score)), 3)
+
+
+def heard_freely(readings: Iterable[Reading], but: str = "", most: float = 1.0) -> tuple[Alternative, ...]:
+    """The texts of free readings other than `but`, none surer than `most`."""
+    return tuple(Alternative(r.text, min(most, r.confidence)) for r in readings if r.text and r.text != but)
 
 
 @dataclass(frozen=True)

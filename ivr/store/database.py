@@ -85,6 +85,30 @@ def engines(url: sa.URL) -> tuple[sa.Engine, sa.Engine]:
     return writer, reader
 
 
+def reader(url: sa.URL) -> sa.Engine:
+    """An engine that only queries, beside a server that may be running; changes and makes nothing.
+
+    Raises Unavailable: there is no database, or its schema is not this version's.
+    """
+    if url.get_backend_name() == "sqlite" and not Path(url.database).is_file():
+        raise Unavailable(f"there is no database {url.database}: has the server ever run with this configuration?")
+    writer, engine = engines(url)
+    writer.dispose()
+    head = _script().get_current_head()
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+    except exc.SQLAlchemyError as error:
+        raise Unavailable(f"the database {place(url)} cannot be used: {reason(error)}") from None
+    if current != head:
+        engine.dispose()
+        raise Unavailable(
+            f"the database {place(url)} has schema {current}, this version reads {head}: start this version's server "
+            "once, or use the version that wrote it"
+        )
+    return engine
+
+
 def _bound_statements(connection, _record) -> None:
     connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
     connection.commit()

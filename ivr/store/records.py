@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from datetime import datetime
 from itertools import accumulate
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -216,6 +216,40 @@ class CallDetail(_Record, frozen=True):
     turns: tuple[TurnRecord, ...]
 
 
+class InputRecord(_Record, frozen=True):
+    """One thing that was given to a call's dialog: its place in the call, when, and what.
+
+    `body` is as `dialog.journal` writes it: without words, digits and values where the step or the slot is sensitive.
+    """
+
+    index: _Ms
+    at: datetime
+    body: dict[str, Any]
+
+
+class CallInputs(_Record, frozen=True):
+    """Everything given to a call's dialog, in order."""
+
+    call: str
+    inputs: tuple[InputRecord, ...]
+
+
+class PlanVersion(_Record, frozen=True):
+    """A version of a dialplan that was in force. `at`: when it was last put in force."""
+
+    name: str
+    version: str
+    at: datetime
+
+
+class PlanCalls(_Record, frozen=True):
+    """How many calls are running on a version of a plan."""
+
+    plan: str
+    version: str
+    calls: int
+
+
 class CallPage(_Record, frozen=True):
     """Calls, newest first. `next` is the cursor of the next page, None on the last one."""
 
@@ -240,6 +274,7 @@ class Purged(_Record, frozen=True):
 
     calls: int = 0
     turns: int = 0
+    inputs: int = 0
     recordings: int = 0
     recordings_left: int = 0
 

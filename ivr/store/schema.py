@@ -119,4 +119,22 @@ turns = sa.Table(
     sa.Column("latency", Document),
 )
 
+inputs = sa.Table(
+    "inputs",
+    metadata,
+    sa.Column("call_id", sa.ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("index", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("body", Document),
+)
+
+plan_versions = sa.Table(
+    "plan_versions",
+    metadata,
+    sa.Column("name", sa.String(128), primary_key=True),
+    sa.Column("version", sa.String(128), primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("files", Document),
+)
+
 WORDS = ("said", "heard", "alternatives", "value", "answer", "keys")

@@ -1,8 +1,8 @@
-"""Calls, legs and turns in a database: the one place that holds SQL.
+"""Calls, legs, turns and inputs, and published plans, in a database: the one place that holds SQL.
 
-All methods belong to the asyncio thread. Records (`begin`, `leg`, `turn`, `end`) are queued and return at once; they
-are written in that order by one thread and never raise, so no call waits for a disk. Reads run in a few threads of
-their own. Sensitive words are masked before anything is queued. Knows nothing of SIP, sessions or HTTP.
+All methods belong to the asyncio thread. Records (`begin`, `leg`, `turn`, `input`, `end`) are queued and return at
+once; they are written in that order by one thread and never raise, so no call waits for a disk. Reads run in a few
+threads of their own. Sensitive words are masked before anything is queued. Knows nothing of SIP, sessions or HTTP.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,16 +28,20 @@ from ivr.store.records import (
     CallDetail,
     CallEnd,
     CallFilter,
+    CallInputs,
     CallPage,
     CallRecord,
     CallStart,
+    InputRecord,
     LegRecord,
+    PlanCalls,
+    PlanVersion,
     Purged,
     StoreHealth,
     TurnRecord,
     masked,
 )
-from ivr.store.schema import WORDS, UtcTime, calls, iso, legs, turns
+from ivr.store.schema import WORDS, UtcTime, calls, inputs, iso, legs, plan_versions, turns
 from ivr.store.writer import Writer
 
 PAGE_LIMIT = 200
@@ -69,11 +73,21 @@ class Store:
         self._begin = insert(calls).on_conflict_do_nothing()
         self._leg = _upsert(insert(legs), keep_older=True)
         self._turn = _upsert(insert(turns), keep_older=False)
+        self._input = _upsert(insert(inputs), keep_older=False)
+        self._plan_version = _upsert(insert(plan_versions), keep_older=False)
         self._writer: Writer | None = None
+        self._reading: sa.Engine | None = None
         self._reads_waiting = 0
 
-    async def open(self) -> None:
-        """Connect, migrate, start the writer. Raises Unavailable: no database, or one from a newer version."""
+    async def open(self, read_only: bool = False) -> None:
+        """Connect, migrate, start the writer. Raises Unavailable: no database, or one from a newer version.
+
+        `read_only`: only the reads, beside a running server; a database that is older is refused as well.
+        """
+        if read_only:
+            self._reading = await asyncio.to_thread(database.reader, self._url)
+            self._readers = ThreadPoolExecutor(database.READERS, thread_name_prefix="store-reader")
+            return
         writing, self._reading = database.engines(self._url)
         try:
             await asyncio.to_thread(database.migrate, writing)
@@ -86,9 +100,10 @@ class Store:
 
     async def close(self, deadline_s: float = 3.0) -> None:
         """Write what is queued, for at most `deadline_s`, and let go of the database. Safe to call twice."""
-        if self._writer is None:
+        if self._reading is None:
             return
-        await self._writer.close(deadline_s)
+        if self._writer is not None:
+            await self._writer.close(deadline_s)
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._reading.dispose()
 
@@ -134,6 +149,14 @@ class Store:
 
         self._open_writer().submit("turn", call_id, run)
 
+    async def input(self, call_id: str, index: int, at: datetime, body: dict[str, Any]) -> None:
+        """What was given to a call's dialog, as `dialog.journal` writes it: bounded, and masked where it must be."""
+
+        def run(connection: sa.Connection) -> None:
+            connection.execute(self._input, _row(inputs, {"call_id": call_id, "index": index, "at": at, "body": body}))
+
+        self._open_writer().submit("input", call_id, run)
+
     async def end(self, call_id: str, end: CallEnd) -> None:
         """How a call ended. The first end counts; a later one changes nothing."""
 
@@ -148,6 +171,15 @@ class Store:
             raise Unavailable("the store is not open")
         return self._writer
 
+    async def plan_published(self, version: PlanVersion, files: Mapping[str, str]) -> None:
+        """A version of a plan is in force from now on; `files` are its texts by name. Publishing again moves `at`."""
+
+        def run(connection: sa.Connection) -> None:
+            fields = msgspec.structs.asdict(version) | {"files": dict(files)}
+            connection.execute(self._plan_version, _row(plan_versions, fields))
+
+        self._open_writer().submit("plan", "", run)
+
     async def flush(self) -> None:
         """Wait until everything queued so far is written or given up."""
         await self._open_writer().ask("flush", lambda _: None)
@@ -160,7 +192,7 @@ class Store:
         return await self._open_writer().ask("recover", lambda c: _recover(c, self._server, reason))
 
     async def purge(self, older_than_days: int) -> Purged:
-        """Remove the words and recordings of calls that ended over `older_than_days` ago; their CDRs stay.
+        """Remove the words, inputs and recordings of calls that ended over `older_than_days` ago; their CDRs stay.
 
         Works in small batches, between which live records are written. Raises Unavailable.
         """
@@ -184,9 +216,40 @@ class Store:
         query = _calls_query(filters or CallFilter(), _decode_cursor(cursor) if cursor else None)
         return await self._read(lambda c: _page(c, query, max(1, min(limit, PAGE_LIMIT))))
 
+    async def inputs(self, call_id: str) -> CallInputs | None:
+        """Everything given to a call's dialog, in order; None when there is no such call. Raises Unavailable."""
+        return await self._read(lambda c: _inputs(c, call_id))
+
+    async def latest_calls(self, limit: int, plan: str = "", language: str = "") -> tuple[CallRecord, ...]:
+        """The latest calls that are over and whose inputs are known, newest first. Raises Unavailable."""
+        known = sa.exists().where(inputs.c.call_id == calls.c.id)
+        filters = CallFilter(plan=plan or None, language=language or None)
+        query = _calls_query(filters, None).where(calls.c.ended_at.is_not(None), known).limit(max(1, limit))
+        return await self._read(lambda c: tuple(_call_record(r) for r in c.execute(query).mappings()))
+
+    async def running(self) -> tuple[PlanCalls, ...]:
+        """How many calls of this server are running on each version of a plan. Raises Unavailable."""
+        version = (calls.c.plan, calls.c.plan_version)
+        own = (calls.c.server == self._server, calls.c.ended_at.is_(None))
+        query = sa.select(*version, sa.func.count()).where(*own).group_by(*version).order_by(*version)
+        return await self._read(
+            lambda c: tuple(PlanCalls(plan=p, version=v, calls=n) for p, v, n in c.execute(query).all())
+        )
+
+    async def plan_versions(self, name: str) -> tuple[PlanVersion, ...]:
+        """The versions of a plan that were published, the latest first. Raises Unavailable."""
+        own = sa.select(plan_versions).where(plan_versions.c.name == name)
+        query = own.order_by(plan_versions.c.at.desc(), plan_versions.c.version)
+        return await self._read(lambda c: tuple(_convert(r, PlanVersion) for r in c.execute(query).mappings()))
+
+    async def plan_files(self, name: str, version: str) -> dict[str, str] | None:
+        """The texts of a published version by file name; None when it was never published. Raises Unavailable."""
+        own = (plan_versions.c.name == name, plan_versions.c.version == version)
+        return await self._read(lambda c: c.scalar(sa.select(plan_versions.c.files).where(*own)))
+
     async def _read(self, work: Callable[[sa.Connection], T]) -> T:
-        if self._writer is None or self._reads_waiting >= _READS_WAITING:
-            raise Unavailable("the database is busy with other readers" if self._writer else "the store is not open")
+        if self._reading is None or self._reads_waiting >= _READS_WAITING:
+            raise Unavailable("the database is busy with other readers" if self._reading else "the store is not open")
 
         def run() -> T:
             with self._reading.connect() as connection:
@@ -225,7 +288,7 @@ def _clean(value: Any, length: int | None = None) -> Any:
     if isinstance(value, list | tuple):
         return [_clean(v) for v in value]
     if isinstance(value, dict):
-        return {k: _clean(v) for k, v in value.items()}
+        return {_clean(k): _clean(v) for k, v in value.items()}
     return value
 
 
@@ -263,12 +326,14 @@ def _purge_batch(before: datetime, after: str, recordings: Path | None):
         gone = connection.execute(
             sa.update(turns).where(turns.c.call_id.in_(done)).values(dict.fromkeys(WORDS, sa.null()))
         ).rowcount
+        said = connection.execute(sa.delete(inputs).where(inputs.c.call_id.in_(done))).rowcount
         connection.execute(
             sa.update(calls).where(calls.c.id.in_(done)).values(purged_at=datetime.now(UTC), recording=None)
         )
         part = Purged(
             calls=len(done),
             turns=gone,
+            inputs=said,
             recordings=sum(1 for outcome in removed.values() if outcome),
             recordings_left=len(batch) - len(done),
         )
@@ -322,6 +387,14 @@ def _call(connection: sa.Connection, call_id: str) -> CallDetail | None:
         legs=tuple(_convert(r, LegRecord) for r in connection.execute(own_legs).mappings()),
         turns=tuple(_convert(r, TurnRecord) for r in connection.execute(own_turns).mappings()),
     )
+
+
+def _inputs(connection: sa.Connection, call_id: str) -> CallInputs | None:
+    if connection.scalar(sa.select(calls.c.id).where(calls.c.id == call_id)) is None:
+        return None
+    own = sa.select(inputs).where(inputs.c.call_id == call_id).order_by(inputs.c.index)
+    rows = connection.execute(own).mappings()
+    return CallInputs(call=call_id, inputs=tuple(_convert(r, InputRecord) for r in rows))
 
 
 def _call_record(row: sa.RowMapping) -> CallRecord:

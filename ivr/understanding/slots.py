@@ -30,6 +30,8 @@ _BY_SOUND = 0.85
 _PLACE_CLEAR, _PLACE_APART = 0.93, 0.08
 _PLACE_RIVAL = 0.12
 _MOST_RIVALS = 3
+# A later reading's value is a rival when the reading is at least so sure beside the best one.
+_RIVAL_SHARE = 0.5
 _DIGITS_AHEAD_EN = re.compile(r"\b(?:ending(?: in| with)?|ends in|number(?: is)?|digits(?: are)?|code(?: is)?) ?$")
 _DIGITS_AHEAD_ZH = (
     "尾号",
@@ -92,6 +94,8 @@ def read(slot: Slot, readings: Readings, language: str, today: str = "") -> Fill
     filled: Filled | None = None
     rivals: dict[str, None] = {}
     for text, confidence in readings:
+        if filled is not None and confidence <= _RIVAL_SHARE * readings[0][1]:
+            continue
         span, said = _best(slot, text, language, today)
         if span is None:
             if filled is None and _too_short(slot, text, language):

@@ -32,6 +32,7 @@ _SHORT_COMMAND = {"zh": 2, "en": 8}
 _SURE_BESIDE = 0.5
 _READINGS = 5
 _AT_ONCE = ("yes_no", "choice")
+_RESTRICTED = ("yes_no", "choice", "digits")
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ def understand(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hyp
     if hypothesis.rejected or not re.search(r"\w", hypothesis.text):
         return Understood(hypothesis)
     asked = _asked(vocabulary, expectation)
-    if command := _command(expectation, asked, hypothesis.text):
-        return Understood(hypothesis, command=command, confidence=hypothesis.confidence, complete=True)
+    said = [(hypothesis.text, hypothesis.confidence), *_free(expectation, hypothesis)]
+    if commanded := _commanded(expectation, asked, hypothesis, said):
+        return commanded
     if corrected := _corrected(vocabulary, expectation, asked, hypothesis):
         return corrected
     if expectation.kind == "open":
@@ -82,6 +84,31 @@ def _asked(vocabulary: Vocabulary, expectation: Expectation) -> Slot:
 def _wanted(vocabulary: Vocabulary, expectation: Expectation) -> list[Slot]:
     """The other slots that this utterance may fill."""
     return [vocabulary.slots[name] for name in expectation.slots if name in vocabulary.slots]
+
+
+def _free(expectation: Expectation, hypothesis: Hypothesis) -> list[tuple[str, float]]:
+    """Free readings among the alternatives of a recogniser that listened for a few words only."""
+    if expectation.kind not in _RESTRICTED:
+        return []
+    values = {expected.YES, expected.NO, expected.UNSURE, *expectation.phrases}
+    readings = [(a.text, a.confidence) for a in hypothesis.alternatives if a.text not in values]
+    return [(text, confidence) for text, confidence in readings if not text.isdecimal() and re.search(r"\w", text)]
+
+
+def _commanded(
+    expectation: Expectation, asked: Slot, hypothesis: Hypothesis, said: Sequence[tuple[str, float]]
+) -> Understood | None:
+    """The command that the best reading or, with a higher bar, a free one beside it is; None otherwise."""
+    for text, confidence in said:
+        short = len(expected.plain(text)) <= _SHORT_COMMAND.get(expectation.language, 0)
+        sure = confidence >= (_SURE_SHORT_COMMAND if short else _SURE_COMMAND)
+        if text != hypothesis.text and not sure:
+            continue
+        command = _command(expectation, asked, text)
+        # "Never mind" answers a question with no.
+        if command and not (command == "cancel" and hypothesis.text == expected.NO):
+            return Understood(hypothesis, command=command, confidence=confidence, complete=True)
+    return None
 
 
 def _command(expectation: Expectation, asked: Slot, text: str) -> str:
@@ -133,10 +160,11 @@ def _named(filled: Mapping[str, Filled]) -> dict[str, Filled]:
 def _expected(vocabulary: Vocabulary, expectation: Expectation, asked: Slot, hypothesis: Hypothesis) -> Understood:
     """The value asked for, and what else the words fill."""
     language, today = expectation.language, expectation.today
-    readings = _readings(hypothesis)
-    filled = slots.read_all(_wanted(vocabulary, expectation), asked, readings, language, today)
-    if asked.kind == "yes_no":
-        filled = {**_from_free_readings(vocabulary, expectation, readings[1:]), **filled}
+    wanted, free = _wanted(vocabulary, expectation), _free(expectation, hypothesis)
+    filled = slots.read_all(wanted, asked, _readings(hypothesis), language, today)
+    if wanted and free:
+        # "Yes, and five hundred yuan": the recogniser listened for the yes, what it read freely has the rest.
+        filled = {**slots.read_all(wanted, None, free[:1], language, today), **filled}
     own = filled.get(asked.name)
     if own is None:
         partial = slots.says_enough(asked, hypothesis.text, language) == "partial"
@@ -151,15 +179,6 @@ def _expected(vocabulary: Vocabulary, expectation: Expectation, asked: Slot, hyp
         partial=enough == "partial",
         slots=_named(filled),
     )
-
-
-def _from_free_readings(
-    vocabulary: Vocabulary, expectation: Expectation, readings: Sequence[tuple[str, float]]
-) -> dict[str, Filled]:
-    """What free readings beside a yes or no fill: "yes, and five hundred yuan"."""
-    wanted = _wanted(vocabulary, expectation)
-    free = [(t, c) for t, c in readings if t not in (expected.YES, expected.NO, expected.UNSURE)]
-    return slots.read_all(wanted, None, free[:1], expectation.language, expectation.today) if wanted and free else {}
 
 
 def _fills_most(understood: Understood, asked: Slot) -> bool:
@@ -180,18 +199,9 @@ def _digression(hypothesis: Hypothesis, language: str, answer: Answer) -> Unders
 def _beside(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypothesis) -> Understood:
     """What was said instead of anything expected: the free readings among the alternatives, with higher bars."""
     asked, language = _asked(vocabulary, expectation), expectation.language
-    values = {expected.YES, expected.NO, expected.UNSURE, *expectation.phrases}
-    free = [
-        (a.text, a.confidence)
-        for a in hypothesis.alternatives
-        if a.text not in values and not a.text.isdecimal() and re.search(r"\w", a.text)
-    ]
-    for text, confidence in free:
-        short = len(expected.plain(text)) <= _SHORT_COMMAND.get(language, 0)
-        if confidence >= (_SURE_SHORT_COMMAND if short else _SURE_COMMAND) and (
-            command := _command(expectation, asked, text)
-        ):
-            return Understood(hypothesis, command=command, confidence=confidence, complete=True)
+    free = _free(expectation, hypothesis)
+    if commanded := _commanded(expectation, asked, hypothesis, free):
+        return commanded
     free = [(t, c) for t, c in free if c >= _SURE_BESIDE]
     if not free:
         return Understood(hypothesis)

@@ -1,4 +1,4 @@
-"""The routes. Reads the store and a status function; changes nothing; knows nothing of calls in progress.
+"""The routes. Reads the store and a status function; changes nothing but the dialplans, by loading them anew.
 
 Runs on the asyncio thread. Every route but `/healthz` and `/readyz` needs the bearer token; every error is a
 `problem+json`; HEAD works wherever GET does.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from ivr.web import openapi, query
 from ivr.web.guard import BODY_LIMIT_BYTES, Guard, body_limit
 from ivr.web.page import PAGE, PAGE_POLICY
 from ivr.web.problem import RETRY_AFTER_S, Refusal, middleware
-from ivr.web.status import Status, health
+from ivr.web.status import PlanDetail, PlanList, Reloaded, Status, health
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _CALL_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
@@ -30,6 +30,7 @@ _CALL_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 def create_app(
     store: Store,
     status: Callable[[], Status],
+    reload: Callable[[], Awaitable[Reloaded]],
     token: str,
     recordings_dir: Path | None = None,
     token_env: str = "IVR_TOKEN",  # noqa: S107 - the name of a variable, not a token
@@ -39,13 +40,14 @@ def create_app(
     Args:
         store: open by the time of the first request.
         status: called for every health request; must be quick and not raise.
+        reload: loads the dialplans now; called by one request at a time.
         token: what clients send; empty shuts all but the health routes.
         recordings_dir: where recordings lie, None when calls are not recorded.
         token_env: name of the environment variable of the token, for the text of a 401.
     """
     guard = Guard(token, token_env, OPEN_PATHS)
     app = web.Application(middlewares=[middleware, guard.token, body_limit], client_max_size=BODY_LIMIT_BYTES)
-    api = _Api(store, status, recordings_dir)
+    api = _Api(store, status, reload, recordings_dir)
     for path, handler in (
         ("/", api.page),
         ("/healthz", api.healthz),
@@ -54,17 +56,24 @@ def create_app(
         ("/openapi.json", api.openapi),
         ("/v1/calls", api.calls),
         ("/v1/calls/{id}", api.call),
+        ("/v1/calls/{id}/inputs", api.inputs),
         ("/v1/calls/{id}/recording", api.recording),
+        ("/v1/plans", api.plans),
+        ("/v1/plans/{name}", api.plan),
     ):
         app.router.add_get(path, handler)
+    app.router.add_post("/v1/plans/reload", api.reload)
     app.on_response_prepare.append(_headers)
     return app
 
 
 class _Api:
-    def __init__(self, store: Store, status: Callable[[], Status], recordings_dir: Path | None) -> None:
+    def __init__(self, store: Store, status: Callable[[], Status], reload: Callable[[], Awaitable[Reloaded]],
+                 recordings_dir: Path | None) -> None:  # fmt: skip
         self._store = store
         self._status = status
+        self._reload = reload
+        self._reloading = asyncio.Lock()
         self._recordings = recordings_dir
         self._openapi = msgspec.json.encode(openapi.document())
 
@@ -98,6 +107,13 @@ class _Api:
     async def call(self, request: web.Request) -> web.Response:
         return _json(await self._find(request))
 
+    async def inputs(self, request: web.Request) -> web.Response:
+        call_id = request.match_info["id"]
+        found = await self._store.inputs(call_id) if _CALL_ID.fullmatch(call_id) else None
+        if found is None:
+            raise Refusal(404, "no call has this id")
+        return _json(found)
+
     async def recording(self, request: web.Request) -> web.StreamResponse:
         call = (await self._find(request)).call
         if call.purged_at is not None:
@@ -111,6 +127,28 @@ class _Api:
         _check_range(request, size)
         headers = {"Content-Type": "audio/wav", "Content-Disposition": f'inline; filename="{call.id}.wav"'}
         return web.FileResponse(path, headers=headers)
+
+    async def plans(self, _request: web.Request) -> web.Response:
+        return _json(await self._plans())
+
+    async def plan(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        for plan in (await self._plans()).plans:
+            if plan.name == name:
+                return _json(plan)
+        raise Refusal(404, "no plan of this name is in force; GET /v1/plans lists them")
+
+    async def reload(self, _request: web.Request) -> web.Response:
+        async with self._reloading:
+            return _json(await self._reload())
+
+    async def _plans(self) -> PlanList:
+        status, running = self._status(), await self._store.running()
+        plans = (
+            PlanDetail(**msgspec.structs.asdict(plan), running=tuple(r for r in running if r.plan == plan.name))
+            for plan in status.plans
+        )
+        return PlanList(plans=tuple(plans), problems=status.plan_problems)
 
     async def _find(self, request: web.Request) -> Any:
         call_id = request.match_info["id"]

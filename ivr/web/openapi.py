@@ -7,11 +7,11 @@ from typing import Any, get_args
 import msgspec
 
 from ivr.line.messages import Cause
-from ivr.store.records import CallDetail, CallPage
+from ivr.store.records import CallDetail, CallInputs, CallPage
 from ivr.web.problem import CONTENT_TYPE as PROBLEM
 from ivr.web.problem import Problem
 from ivr.web.query import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, TEXT_MAX
-from ivr.web.status import Health
+from ivr.web.status import Health, PlanDetail, PlanList, Reloaded
 
 API_VERSION = "1"
 _JSON = "application/json"
@@ -41,7 +41,7 @@ _PROBLEMS = {
     "400": ("A parameter is wrong; `errors` names it", None),
     "401": ("No token, or a wrong one; `detail` says how to set one", {"WWW-Authenticate": _header("The challenge")}),
     "404": ("There is no such thing", None),
-    "405": ("Only GET and HEAD", {"Allow": _header("What is allowed")}),
+    "405": ("Another method than this path has", {"Allow": _header("What is allowed")}),
     "408": ("A body that came too slowly", None),
     "413": ("A body over 64 KiB", None),
     "416": ("A range outside the recording", {"Content-Range": _header("`bytes */size`")}),
@@ -63,6 +63,10 @@ def _get(summary: str, answers: dict[str, Any], tag: str, parameters: tuple = ()
     return {"get": operation, "head": operation | {"summary": f"{summary}: headers only", "responses": head}}
 
 
+def _post(summary: str, answers: dict[str, Any], tag: str) -> dict:
+    return {"post": {"summary": summary, "tags": [tag], "responses": answers}}
+
+
 def _query(name: str, text: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "description": text, "schema": schema}
 
@@ -73,6 +77,13 @@ _CALL_ID = {
     "required": True,
     "description": "The id of a call",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._~-]{1,64}$"},
+}
+_PLAN_NAME = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "description": "The name of a dialplan",
+    "schema": {"type": "string"},
 }
 _TEXT = {"type": "string", "minLength": 1, "maxLength": TEXT_MAX}
 _CALLS_QUERY = (
@@ -90,13 +101,8 @@ _RANGED = {"Accept-Ranges": _header("`bytes`"), "Content-Length": _header("Size 
 _WAV = {"type": "string", "contentMediaType": "audio/wav"}
 
 
-def _paths() -> dict[str, Any]:
+def _server_paths() -> dict[str, Any]:
     text = {"type": "string"}
-    recording = {
-        "200": _body("A stereo WAV, 8 kHz: left the caller, right the server", "audio/wav", _WAV, _RANGED),
-        "206": _body("The range asked for", "audio/wav", _WAV, _RANGED),
-        **_problems("401", "404", "416", "503"),
-    }
     return {
         "/": _get("A page for people", {"200": _body("The page", "text/html", text), **_problems("401")}, "server"),
         "/healthz": _get(
@@ -121,6 +127,16 @@ def _paths() -> dict[str, Any]:
             {"200": _body("OpenAPI 3.1", _JSON, {"type": "object"}), **_problems("401")},
             "server",
         ),
+    }
+
+
+def _call_paths() -> dict[str, Any]:
+    recording = {
+        "200": _body("A stereo WAV, 8 kHz: left the caller, right the server", "audio/wav", _WAV, _RANGED),
+        "206": _body("The range asked for", "audio/wav", _WAV, _RANGED),
+        **_problems("401", "404", "416", "503"),
+    }
+    return {
         "/v1/calls": _get(
             "Calls, newest first",
             {"200": _body("A page", _JSON, _ref("CallPage")), **_problems("400", "401", "503")},
@@ -133,13 +149,43 @@ def _paths() -> dict[str, Any]:
             "calls",
             (_CALL_ID,),
         ),
+        "/v1/calls/{id}/inputs": _get(
+            "What was given to a call's dialog, in order; it replays",
+            {"200": _body("The inputs", _JSON, _ref("CallInputs")), **_problems("401", "404", "503")},
+            "calls",
+            (_CALL_ID,),
+        ),
         "/v1/calls/{id}/recording": _get("The recording of a call", recording, "calls", (_CALL_ID,)),
+    }
+
+
+def _plan_paths() -> dict[str, Any]:
+    return {
+        "/v1/plans": _get(
+            "Dialplans in force",
+            {
+                "200": _body("The plans and the faults of their files", _JSON, _ref("PlanList")),
+                **_problems("401", "503"),
+            },
+            "plans",
+        ),
+        "/v1/plans/{name}": _get(
+            "A dialplan in force, with the calls running on it",
+            {"200": _body("The plan", _JSON, _ref("PlanDetail")), **_problems("401", "404", "503")},
+            "plans",
+            (_PLAN_NAME,),
+        ),
+        "/v1/plans/reload": _post(
+            "Load the dialplans now; one with faults leaves the version before it in force",
+            {"200": _body("What is new, and every fault", _JSON, _ref("Reloaded")), **_problems("401")},
+            "plans",
+        ),
     }
 
 
 def document() -> dict[str, Any]:
     """The whole document, ready for JSON."""
-    types = [CallPage, CallDetail, Health, Ready, Problem]
+    types = [CallPage, CallDetail, CallInputs, PlanList, PlanDetail, Reloaded, Health, Ready, Problem]
     _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     return {
         "openapi": "3.1.0",
@@ -153,8 +199,9 @@ def document() -> dict[str, Any]:
         "tags": [
             {"name": "server", "description": "The server itself"},
             {"name": "calls", "description": "Records of calls"},
+            {"name": "plans", "description": "Dialplans in force"},
         ],
-        "paths": _paths(),
+        "paths": _server_paths() | _call_paths() | _plan_paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {

@@ -26,8 +26,16 @@ PAGE = """<!doctype html>
   <dd>calls, newest first; parameters cursor, limit, since, until, number, caller, cause, language, plan</dd>
   <dt>/v1/calls/{id}</dt>
   <dd>one call: its legs and turns, who ended it and why</dd>
+  <dt>/v1/calls/{id}/inputs</dt>
+  <dd>what was given to its dialog, in order; <code>ivr replay</code> runs it through a draft of a plan</dd>
   <dt>/v1/calls/{id}/recording</dt>
   <dd>its recording, a stereo WAV: left the caller, right the server</dd>
+  <dt><a href="/v1/plans">/v1/plans</a></dt>
+  <dd>dialplans in force: version, since when, faults, calls running on each version</dd>
+  <dt>/v1/plans/{name}</dt>
+  <dd>one of them</dd>
+  <dt>POST /v1/plans/reload</dt>
+  <dd>load the dialplans now; what was loaded, and every fault</dd>
   <dt><a href="/openapi.json">/openapi.json</a></dt>
   <dd>all of this for programs (OpenAPI 3.1)</dd>
 </dl>

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from ivr.store.records import StoreHealth
+from ivr.store.records import PlanCalls, StoreHealth
 
 
 class _Word(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,10 +48,30 @@ class LanguageStatus(_Word, frozen=True):
     missing: str = ""
 
 
+class PlanStatus(_Word, frozen=True):
+    """A dialplan in force.
+
+    Attributes:
+        since: from when new calls get this version.
+        file: where it was read from. gone: the file is not there any more; the plan stays while a number uses it.
+        languages: that it speaks. steps: how many it has.
+        faults: what is wrong with its files as they are now, one line each; they are why an older version stays.
+    """
+
+    name: str
+    version: str
+    since: datetime
+    file: str
+    languages: tuple[str, ...]
+    steps: int
+    gone: bool = False
+    faults: tuple[str, ...] = ()
+
+
 class Status(_Word, frozen=True):
     """What the server can say of itself at a moment.
 
-    `plan_problems`: what is wrong with dialplans that could not be loaded, one line each.
+    `plans`: the dialplans in force; `plan_problems`: what is wrong with the files as they are now, one line each.
     """
 
     state: Literal["starting", "ready", "draining"]
@@ -61,7 +81,28 @@ class Status(_Word, frozen=True):
     lines: tuple[LineStatus, ...] = ()
     trunks: tuple[TrunkStatus, ...] = ()
     languages: tuple[LanguageStatus, ...] = ()
+    plans: tuple[PlanStatus, ...] = ()
     plan_problems: tuple[str, ...] = ()
+
+
+class PlanDetail(PlanStatus, frozen=True, kw_only=True):
+    """A dialplan in force, and how many calls are running on this version of it and on older ones."""
+
+    running: tuple[PlanCalls, ...] = ()
+
+
+class PlanList(_Word, frozen=True):
+    """The dialplans in force, and every fault of the files as they are now."""
+
+    plans: tuple[PlanDetail, ...]
+    problems: tuple[str, ...]
+
+
+class Reloaded(_Word, frozen=True):
+    """What loading the dialplans led to: the plans that are new in force, and every fault found."""
+
+    loaded: tuple[PlanStatus, ...]
+    problems: tuple[str, ...]
 
 
 class Health(Status, frozen=True, kw_only=True):

@@ -33,6 +33,7 @@ from ivr.store.records import (
     Latency,
     LegQuality,
     LegRecord,
+    PlanVersion,
     Said,
     TurnRecord,
 )
@@ -110,7 +111,7 @@ class Backend:
         with psycopg.connect(self.dsn) as connection:
             rows = [
                 row[0]
-                for table in ("calls", "legs", "turns")
+                for table in ("calls", "legs", "turns", "inputs")
                 for row in connection.execute(f"SELECT t::text FROM {table} t")
             ]
         return "\n".join(rows).encode()
@@ -259,6 +260,62 @@ async def test_a_call_is_read_back_as_it_was_written(backend):
 async def test_an_unknown_call_is_none(backend):
     async with backend.store() as store:
         assert await store.call("nobody") is None
+        assert await store.inputs("nobody") is None
+
+
+async def test_inputs_are_read_back_in_order_and_purged_with_the_words(backend):
+    heard = {"input": "heard", "given": {"understood": {"value": "我的银行卡丢了", "confidence": 0.75}}, "step": "ask"}
+    async with backend.store() as store:
+        await write_call(store)
+        for index in (1, 0, 2):
+            at = BEGAN + timedelta(seconds=index, microseconds=123_999)
+            await store.input("c1", index, at, {"index": index} | heard)
+        await store.input("c1", 2, BEGAN, {"a\0b": "NUL \0", "n": None})
+        await store.input("nobody", 0, BEGAN, heard)
+        await store.flush()
+        kept = await store.inputs("c1")
+        assert [(i.index, i.body.get("index")) for i in kept.inputs] == [(0, 0), (1, 1), (2, None)]
+        assert kept.inputs[1].body == {"index": 1} | heard
+        assert kept.inputs[1].at == BEGAN + timedelta(seconds=1, milliseconds=123)
+        assert "\0" not in str(kept.inputs[2].body)
+        assert (await store.purge(0)).inputs == 3
+        assert (await store.inputs("c1")).inputs == ()
+    assert "银行卡".encode() not in backend.everything()
+
+
+async def test_the_latest_calls_are_those_that_are_over_and_can_be_replayed(backend):
+    async with backend.store() as store:
+        for i in range(6):
+            plan, language = ("bank", "en") if i % 2 else ("main", "zh")
+            await store.begin(start(f"c{i}", plan=plan, language=language, started_at=BEGAN + timedelta(seconds=i)))
+            await store.input(f"c{i}", 0, BEGAN, {"input": "started"})
+            await store.end(f"c{i}", end())
+        await store.begin(start("running", started_at=BEGAN + timedelta(hours=1)))
+        await store.input("running", 0, BEGAN, {"input": "started"})
+        await write_call(store, "silent")
+        await store.flush()
+
+        async def ids(limit, **filters):
+            return [c.id for c in await store.latest_calls(limit, **filters)]
+
+        assert await ids(2) == ["c5", "c4"]
+        assert await ids(300) == ["c5", "c4", "c3", "c2", "c1", "c0"]
+        assert await ids(2, plan="bank") == ["c5", "c3"]
+        assert await ids(9, language="zh") == ["c4", "c2", "c0"]
+
+
+async def test_published_versions_of_plans_are_kept_with_their_files(backend):
+    files = {"bank.yaml": "prompt: {zh: 您好}\n", "bank.knowledge.yaml": "entries: []\n"}
+    async with backend.store() as store:
+        for i, version in enumerate(("aa", "bb", "aa")):
+            await store.plan_published(PlanVersion(name="bank", version=version, at=BEGAN + timedelta(hours=i)), files)
+        await store.plan_published(PlanVersion(name="other", version="cc", at=BEGAN), {})
+        await store.flush()
+        versions = await store.plan_versions("bank")
+        assert [(v.version, v.at - BEGAN) for v in versions] == [("aa", timedelta(hours=2)), ("bb", timedelta(hours=1))]
+        assert await store.plan_files("bank", "bb") == files
+        assert await store.plan_files("bank", "cc") is None
+        assert await store.plan_versions("nothing") == ()
 
 
 async def test_later_words_on_a_leg_or_turn_replace_and_the_first_end_counts(backend):

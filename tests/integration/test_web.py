@@ -16,17 +16,31 @@ from structlog.testing import capture_logs
 from yarl import URL
 
 from ivr.errors import Unavailable
-from ivr.store.records import CallDetail, CallEnd, CallPage, CallStart, LegRecord, Said, TurnRecord
+from ivr.store.records import (
+    CallDetail,
+    CallEnd,
+    CallInputs,
+    CallPage,
+    CallStart,
+    InputRecord,
+    LegRecord,
+    PlanCalls,
+    Said,
+    TurnRecord,
+)
 from ivr.store.store import Store
 from ivr.web import server
 from ivr.web.api import create_app
 from ivr.web.guard import BODY_LIMIT_BYTES
 from ivr.web.problem import Problem
-from ivr.web.status import Health, LineStatus, Status
+from ivr.web.status import Health, LineStatus, PlanDetail, PlanList, PlanStatus, Reloaded, Status
 
 TOKEN = "a-long-random-value"
 BEGAN = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
-PROTECTED = ["/", "/metrics", "/openapi.json", "/v1/calls", "/v1/calls/c1", "/v1/calls/c1/recording"]
+PROTECTED = [
+    "/", "/metrics", "/openapi.json", "/v1/calls", "/v1/calls/c1", "/v1/calls/c1/recording", "/v1/calls/c1/inputs",
+    "/v1/plans", "/v1/plans/bank",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,9 +113,14 @@ async def _site(tmp_path: Path, token: str):
         await store.end(call_id, CallEnd(ended_at=ended_at, cause="hangup", by="them", recording=recording))
     await store.flush()
     state = {"state": "ready", "lines": (LineStatus(line=0, state="up", legs_max=4),)}
+
+    async def reload() -> Reloaded:
+        return Reloaded(loaded=(PLAN,), problems=("dialplans/bank.yaml:3:1: start: there is no step `welcom`",))
+
     app = create_app(
-        store, lambda: Status(version="1.0", started_at=BEGAN, **state), token, recordings, token_env="BANK_TOKEN"
-    )
+        store, lambda: Status(version="1.0", started_at=BEGAN, **state), reload, token, recordings,
+        token_env="BANK_TOKEN",
+    )  # fmt: skip
     runner = await server.start(app, "127.0.0.1", 0)
     port = runner.addresses[0][1]
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
@@ -336,7 +355,7 @@ async def test_connections_have_a_limit(site, monkeypatch):
 
 
 async def test_a_port_that_is_taken_is_refused_in_words(site):
-    app = create_app(site.store, lambda: None, TOKEN)
+    app = create_app(site.store, lambda: None, None, TOKEN)
     with pytest.raises(Unavailable, match=f"cannot listen on 127.0.0.1 port {site.port}"):
         await server.start(app, "127.0.0.1", site.port)
 
@@ -347,6 +366,52 @@ async def test_listening_beyond_loopback_is_warned_of(site, monkeypatch):
 
     monkeypatch.setattr(aiohttp.web.TCPSite, "start", pretend)
     with capture_logs() as lines:
-        runner = await server.start(create_app(site.store, lambda: None, TOKEN), "0.0.0.0", 8080)
+        runner = await server.start(create_app(site.store, lambda: None, None, TOKEN), "0.0.0.0", 8080)
         await runner.cleanup()
     assert [line["log_level"] for line in lines] == ["warning", "info"]
+
+
+PLAN = PlanStatus(
+    name="bank", version="0123456789ab", since=BEGAN, file="dialplans/bank.yaml", languages=("en", "zh"), steps=60
+)
+
+
+async def test_what_a_calls_dialog_was_given_can_be_read(site):
+    body = {"input": "heard", "given": {"understood": {"value": "我的卡丢了"}}}
+    await site.store.input("c1", 0, BEGAN, body)
+    await site.store.flush()
+    inputs = await site.read("/v1/calls/c1/inputs", CallInputs)
+    assert (inputs.call, inputs.inputs) == ("c1", (InputRecord(index=0, at=BEGAN, body=body),))
+    assert (await site.read("/v1/calls/c0/inputs", CallInputs)).inputs == ()
+    for call in ("nobody", "x" * 65, "a%00b"):
+        assert (await site.problem(f"/v1/calls/{call}/inputs"))[0] == 404
+
+
+async def test_plans_in_force_say_how_many_calls_run_on_which_version(site):
+    site.state["plans"] = (PLAN,)
+    site.state["plan_problems"] = ("bank.yaml:1: nothing in it",)
+    for i, version in enumerate(("old", PLAN.version, PLAN.version)):
+        await site.store.begin(
+            CallStart(id=f"r{i}", direction="in", number="500", caller="1", language="zh", started_at=BEGAN,
+                      plan="bank", plan_version=version)
+        )  # fmt: skip
+    await site.store.flush()
+    plans = await site.read("/v1/plans", PlanList)
+    running = (PlanCalls(plan="bank", version=PLAN.version, calls=2), PlanCalls(plan="bank", version="old", calls=1))
+    assert plans.plans[0].running == running
+    assert plans.problems == site.state["plan_problems"]
+    assert (await site.read("/v1/plans/bank", PlanDetail)).running == running
+    assert (await site.problem("/v1/plans/nothing"))[0] == 404
+
+
+async def test_plans_are_loaded_anew_by_post_only(site):
+    assert (await site.problem("/v1/plans/reload"))[0] == 404
+    async with site.client.post("/v1/plans/reload", headers={"Authorization": f"Bearer {TOKEN}"}) as answer:
+        assert answer.status == 200
+        reloaded = msgspec.json.decode(await answer.read(), type=Reloaded)
+    assert [plan.name for plan in reloaded.loaded] == ["bank"]
+    assert "welcom" in reloaded.problems[0]
+    async with site.client.post("/v1/plans/reload") as answer:
+        assert answer.status == 401
+    async with site.client.post("/v1/plans", headers={"Authorization": f"Bearer {TOKEN}"}) as answer:
+        assert answer.status == 405

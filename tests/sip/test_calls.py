@@ -21,35 +21,29 @@ ROOT = Path(__file__).parents[2]
 KOREAN = """
 languages: [ko]
 start: welcome
+events: {no_input: [], give_up: bye, tries: 4}
+slots:
+  number: {kind: digits, min: 2, max: 2}
 steps:
   welcome: {kind: say, prompt: "은행입니다.", next: menu}
   menu:
-    kind: ask
-    expect: choice
+    kind: menu
     prompt: "계좌 또는 상담원이라고 말씀하세요."
     choices:
-      account: {ko: [계좌], key: 1}
-      person: {ko: [상담원], key: 2}
+      account: {ko: [계좌], key: 1, next: sure}
+      person: {ko: [상담원], key: 2, next: bye}
     no_match: "다시 말씀해 주세요."
-    tries: 4
-    give_up: bye
-    on: {account: sure, person: bye}
   sure:
     kind: ask
     expect: yes_no
     prompt: "맞습니까?"
     no_match: "네 또는 아니요."
-    tries: 4
-    give_up: bye
-    on: {"yes": digits, "no": bye}
+    on: {yes: digits, no: bye}
   digits:
     kind: ask
-    expect: digits
-    digits: {min: 2, max: 2}
+    slot: number
     prompt: "두 자리 숫자를 말씀하세요."
     no_match: "두 자리 숫자입니다."
-    tries: 4
-    give_up: bye
     next: bye
   bye: {kind: hangup, prompt: "감사합니다."}
 """

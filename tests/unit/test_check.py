@@ -58,7 +58,8 @@ def test_the_shipped_house_is_good_and_says_what_will_serve(house):
     assert told[1].split()[:3] == ["400", "plan", "main"]
     assert told[1].endswith("in en: hears with whisper whisper-tiny-en, speaks with pyttsx3")
     assert told[2].endswith("in zh: hears with whisper whisper-base, speaks with pyttsx3")
-    assert "UDP and TCP, 1 line process, from 127.0.0.1/32" in told[3]
+    assert [line.split()[:3] for line in told[3:5]] == [["500", "plan", "bank"], ["501", "plan", "bank"]]
+    assert "UDP and TCP, 1 line process, from 127.0.0.1/32" in told[5]
     assert told[-1].endswith("sqlite:///var/ivr.db, kept 90 days")
 
 
@@ -86,7 +87,7 @@ def test_a_plan_that_is_not_there_and_a_language_it_does_not_speak(house):
     assert status == 1
     assert said[:2] == [
         f"config.toml:{first}: number.0.plan: there is no plan `mian`"
-        " (there are: main; a plan is the file dialplans/mian.yaml)",
+        " (there are: bank, identity, main; a plan is the file dialplans/mian.yaml)",
         f"config.toml:{second}: number.1.language: plan `main` does not speak `ko` (it speaks en, zh)",
     ]
 
@@ -224,7 +225,7 @@ def test_a_webhook_secret_that_is_none_is_told_and_not_shown(house, monkeypatch)
     status, said = run()
     assert status == 1
     assert said[0].startswith(
-        f"config.toml:{line}: backend.0.webhook_secret_env: a webhook secret begins with whsec_"
+        f"config.toml:{line}: backend.1.webhook_secret_env: a webhook secret begins with whsec_"
         ' (export CORE_WEBHOOK_SECRET="whsec_$(openssl rand -base64 32)")'
     )
     assert "hush" not in "\n".join(said)
@@ -242,16 +243,17 @@ def test_a_backend_at_an_address_that_is_not_listed(house, host, told, mend):
     change(house, "core.example", host)
     status, said = run()
     assert status == 1
-    assert said[0] == f"config.toml:{line}: backend.0.url: {told} ({mend} when that is meant)"
-    change(house, ':8090"', f':8090"\n{mend}')
+    assert said[0] == f"config.toml:{line}: backend.1.url: {told} ({mend} when that is meant)"
+    change(house, f'{host}:8090"', f'{host}:8090"\n{mend}')
     assert run()[0] == 0
 
 
 def test_a_transfer_to_nobody_is_noted_until_there_is_an_agent(house):
     notes = [line for line in run()[1] if "cannot be dialled: no [[agent]] has that name" in line]
-    assert len(notes) == 1
-    name = notes[0].split("`")[1]
-    change(house, "[http]", f'[[agent]]\nname = "{name}"\nuri = "sip:desk@127.0.0.1:5090"\n[http]')
+    assert [note.split(":")[1] for note in notes] == [" plan bank, step transfer"] * 2 + [" plan main, step to_agent"]
+    names = sorted({note.split("`")[1] for note in notes})
+    agents = "".join(f'[[agent]]\nname = "{name}"\nuri = "sip:{name}@127.0.0.1:5090"\n' for name in names)
+    change(house, "[http]", f"{agents}[http]")
     status, said = run()
     assert status == 0, said
     assert not [line for line in said if "cannot be dialled" in line]

@@ -25,7 +25,9 @@ def test_the_shipped_file_is_accepted_and_says_what_the_readme_says():
     config = load(Path(__file__).parents[2] / "config.toml")
     assert (config.sip.host, config.sip.port) == ("127.0.0.1", 5060)
     assert (config.http.host, config.http.port) == ("127.0.0.1", 8080)
-    assert [(n.pattern, n.language) for n in config.number] == [("400", "en"), ("401", "zh")]
+    assert [(n.pattern, n.language) for n in config.number] == [
+        ("400", "en"), ("401", "zh"), ("500", "en"), ("501", "zh")
+    ]  # fmt: skip
     assert config.trunk == ()
 
 

@@ -15,7 +15,7 @@ from ivr.bench.report import Report, percentile, spread
 from ivr.bench.turns import judge
 from ivr.caller.call import Turn
 from ivr.caller.media import EchoPath
-from ivr.dialog.plan import load
+from ivr.dialog.plan_file import load
 
 RATE = 8_000
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ivr.dialog import engine
-from ivr.dialog.plan import load
+from ivr.dialog.plan_file import load
 from ivr.turn import Hypothesis, Understood
 
 MAIN = load(Path(__file__).parents[3] / "dialplans" / "main.yaml")

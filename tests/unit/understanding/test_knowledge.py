@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.dialog.plan import load
+from ivr.dialog.plan_file import load
 from ivr.turn import Alternative, Expectation, Hypothesis
 from ivr.understanding.knowledge import Knowledge
 from ivr.understanding.understand import Vocabulary, understand
