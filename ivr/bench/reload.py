@@ -162,12 +162,12 @@ class Callers:
             before = self.publisher.edition
             try:
                 call = await caller.dial(self.srv.uri(NUMBERS[index % len(NUMBERS)][0]))
-                await call.wait_for(call.they_talk, 5)
+                await call.talking(5)
             except CallFailed as failure:
                 self.failed.append(f"not answered: {failure}")
                 continue
             after, keys = self.publisher.edition, 0
-            for _ in range(rng.randrange(4, 30)):
+            for _ in range(rng.randrange(3, 16)):
                 await call.wait_for(lambda c=call: c.over, rng.uniform(0.4, 1.2))
                 if call.over or self.over:
                     break
