@@ -39,10 +39,11 @@ def check_whole(linkers: Mapping[str, Linker], steps: Mapping[str, Step]) -> Non
 
 
 def notes(linker: Linker, together: Collection[Linker]) -> Iterator[Problem]:
-    """What is worth knowing about one file and keeps nothing from serving."""
+    """What is worth knowing about one file and keeps nothing from serving. Slots of a plan that returns are shared."""
     file = linker.reading.file
     used = {name for each in together for name in (*each.uses, *each.fills)}
-    for name in linker.values["slots"]:
+    shared = any(step["kind"] == "return" for step in linker.values["steps"].values())
+    for name in linker.values["slots"] if not shared else ():
         if name not in used:
             yield file.problem(("slots", name), "no step uses this slot", "remove it, or ask for it")
     for name, step in linker.values["steps"].items():

@@ -269,6 +269,25 @@ def test_faults_between_plans_are_named(tmp_path, caller, identity, told):
     assert told in str(wrong.value)
 
 
+def test_two_called_plans_that_declare_a_slot_differently_are_told(tmp_path):
+    calling(tmp_path)
+    other = (
+        "languages: [en]\nslots: {name: {kind: number}}\nsteps:\n"
+        "  a: {kind: ask, slot: name, prompt: x, next: b}\n  b: {kind: return}\n"
+    )
+    (tmp_path / "other.yaml").write_text(other, "utf-8")
+    text = CALLER.replace("next: tell}", "next: more}\n  more: {kind: call, plan: other, next: tell}")
+    (fault,) = problems(tmp_path, text)
+    assert (fault.line, fault.message) == (6, "slot `name` is declared differently in plan `other`")
+
+
+def test_a_called_plan_that_cannot_be_read_is_told_once(tmp_path):
+    again = "next: tell}\n  more: {kind: call, plan: identity, next: tell}"
+    calling(tmp_path, CALLER.replace("next: tell}", again).replace("who:", "start:"), "steps: [")
+    found = load_all(tmp_path).problems
+    assert [q.message for q in found if q.file.endswith("identity.yaml")] == ["no value where one must stand"]
+
+
 def test_a_fault_in_a_called_plan_is_told_once_for_the_whole_folder(tmp_path):
     calling(tmp_path, identity=IDENTITY.replace("open: back", "open: bck"))
     plans = load_all(tmp_path)
