@@ -27,7 +27,8 @@ def alike(one: Slot, other: Slot) -> bool:
 
 def check_file(linker: Linker, steps: Mapping[str, Step]) -> None:
     """What is wrong with one file's steps."""
-    _intents(linker, steps)
+    if linker.whole:
+        _intents(linker, steps)
     if not linker.lost:
         _unreachable(linker, steps)
 
@@ -145,7 +146,7 @@ def _tell_circle(linkers: Collection[Linker], circle: list[str]) -> None:
 
 def _unfilled(linkers: Collection[Linker], steps: Mapping[str, Step]) -> None:
     """Slots that are looked at and that no step fills. A plan that returns may count on its callers."""
-    if any(linker.lost for linker in linkers):
+    if any(linker.lost or not linker.whole for linker in linkers):
         return
     if any(isinstance(step, Return) and "/" not in step.name for step in steps.values()):
         return

@@ -75,7 +75,8 @@ def _load(file: Path) -> tuple[Plan, tuple[Problem, ...]]:
 class _Draft:
     """One plan file, read but not yet linked.
 
-    `calls` are the plans it calls by name; `slots` and `intents` are its own and theirs.
+    `calls` are the plans it calls by name; `slots` and `intents` are its own and theirs, all of them if `whole`: no
+    file that it needs was unreadable.
     """
 
     stem: str
@@ -85,6 +86,7 @@ class _Draft:
     slots: dict[str, Slot]
     intents: set[str]
     calls: dict[str, _Draft] = field(default_factory=dict)
+    whole: bool = True
 
 
 class _Loading:
@@ -110,10 +112,11 @@ class _Loading:
         tree = self._tree(file)
         if tree is None:
             return None
-        languages = form.LANGUAGES.read(tree.root.items["languages"], (), Reading(tree)) if (
-            "languages" in tree.root.items) else None  # fmt: skip
+        given = tree.root.items.get("languages")
+        languages = form.LANGUAGES.read(given, (), Reading(tree)) if given else None
         reading = self._reading(tree, tuple(dict.fromkeys(languages or ("en",))))
         values = form.PLAN.read(tree.root, (), reading) or {}
+        failed = len(self._failed)
         entries = self._entries(file, reading.languages)
 
         def places_of(name: str, path: Path_) -> Places | None:
@@ -127,6 +130,7 @@ class _Loading:
             if step["kind"] == "call" and step["plan"]:
                 self._call(draft, file.with_name(f"{step['plan']}.yaml"), ("steps", name, "plan"))
         self._open.pop()
+        draft.whole = len(self._failed) == failed
         return draft
 
     def _call(self, draft: _Draft, file: Path, path: Path_) -> None:
@@ -201,9 +205,10 @@ class _Loading:
         )
 
     def _linker(self, draft: _Draft, prefix: str, outer: Ways) -> Linker:
-        calls = {stem: f"{stem}/{called.values['start'] or next(iter(called.values['steps']), END)}"
-                 for stem, called in draft.calls.items()}  # fmt: skip
-        return Linker(draft.reading, draft.values, prefix, draft.slots, calls, outer, draft.intents)
+        firsts = {stem: each.values["start"] or next(iter(each.values["steps"]), END)
+                  for stem, each in draft.calls.items()}  # fmt: skip
+        calls = {stem: END if first == END else f"{stem}/{first}" for stem, first in firsts.items()}
+        return Linker(draft.reading, draft.values, prefix, draft.slots, calls, outer, draft.intents, draft.whole)
 
     def _knowledge(self, root: _Draft) -> tuple[Entry, ...]:
         """All entries; those of a called plan whose id is taken get its name before it."""

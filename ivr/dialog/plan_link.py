@@ -76,6 +76,8 @@ class Linker:
     calls: Mapping[str, str]
     outer: Ways
     intents: Collection[str]
+    whole: bool = True
+    """Every file that declares slots and intents could be read; else what is not declared may be in the others."""
     fills: set[str] = field(default_factory=set)
     uses: dict[str, Path_] = field(default_factory=dict)
     lost: bool = False
@@ -129,7 +131,9 @@ class Linker:
 
     def slot(self, name: str, path: Path_, use: bool = False) -> str:
         """`name`, which must be a slot; with `use`, one whose value is looked at."""
-        if name and name not in self.slots:
+        if name and name not in self.slots and not self.whole:
+            self.lost = True
+        elif name and name not in self.slots:
             mend = did_you_mean(name, self.slots, "declare it under `slots:`")
             self.reading.fault(path, f"there is no slot `{name}`", mend)
         elif name and use:
@@ -320,6 +324,8 @@ class Linker:
             lead = len(text) - len(text.lstrip())
             mend = ""
             if lost := re.match(r"there is no slot `(\w+)`", str(fault)):
+                if not self.whole:
+                    return None
                 mend = did_you_mean(lost[1], self._known, "declare it under `slots:`")
             self.reading.fault(path, str(fault), mend, shift=max(0, fault.column - 1) + lead)
             return None

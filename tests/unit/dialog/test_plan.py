@@ -288,6 +288,16 @@ def test_a_called_plan_that_cannot_be_read_is_told_once(tmp_path):
     assert [q.message for q in found if q.file.endswith("identity.yaml")] == ["no value where one must stand"]
 
 
+@pytest.mark.parametrize("broken", ["identity", "caller.knowledge"])
+def test_a_file_that_cannot_be_read_is_all_that_is_told(tmp_path, broken):
+    """Not what it would have declared, too."""
+    file = calling(tmp_path, CALLER.replace("operator: person", "operator: person\nanywhere: {hours: person}"))
+    (tmp_path / f"{broken}.yaml").write_text("entries: [", "utf-8")
+    with pytest.raises(InvalidInput) as wrong:
+        load(file)
+    assert [(q.line, q.message) for q in wrong.value.problems] == [(2, "no value where one must stand")]
+
+
 def test_a_fault_in_a_called_plan_is_told_once_for_the_whole_folder(tmp_path):
     calling(tmp_path, identity=IDENTITY.replace("open: back", "open: bck"))
     plans = load_all(tmp_path)
