@@ -419,6 +419,18 @@ def test_all_faults_are_found_at_once(tmp_path):
     assert [q.line for q in problems(tmp_path, text)] == [6, 9, 11]
 
 
+def test_a_slot_that_is_declared_wrongly_is_told_there_only(tmp_path):
+    """Not again in every step that uses it."""
+    text = """languages: [en]
+slots: {card: {kind: digit}}
+steps:
+  a: {kind: ask, slot: card, prompt: Which?, next: b}
+  b: {kind: say, prompt: "{card}", next: c}
+  c: {kind: branch, when: [{if: card == 1, next: end}], else: end}
+"""
+    assert [q.field for q in problems(tmp_path, text)] == ["slots.card.kind"]
+
+
 def test_the_same_fault_a_thousand_times_is_bounded(tmp_path):
     steps = "".join(f"  s{i}: {{kind: say, prompt: x, next: nowhere}}\n" for i in range(1_000))
     found = problems(tmp_path, "steps:\n" + steps)
