@@ -84,10 +84,8 @@ class Linker:
     """Something could not be found or read, so that what no step leads to cannot be told."""
 
     def __post_init__(self) -> None:
-        node = self.reading.file.root.items.get("steps")
-        self._names: Collection[str] = tuple(getattr(node, "items", ()))
-        slots = self.reading.file.root.items.get("slots")
-        self._declared = {*self.slots, *getattr(slots, "items", ())}
+        self._names: Collection[str] = dict.fromkeys(self.reading.file.names("steps"))
+        self._declared = {*self.slots, *self.reading.file.names("slots")}
         self._without_words: set[tuple[str, str]] = set()
         own = self.values
         operator = self.step(own["operator"], ("operator",)) or self.outer.operator

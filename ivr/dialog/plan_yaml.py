@@ -131,6 +131,11 @@ class YamlFile:
                 break
         return found
 
+    def names(self, key: str) -> tuple[str, ...]:
+        """The keys of the mapping that stands under a key of the file; none when there is no mapping."""
+        node = self.root.items.get(key)
+        return tuple(node.items) if isinstance(node, MapNode) else ()
+
     def find(self, path: Path_) -> Node | None:
         """The node at `path`."""
         node: Node | None = self.root

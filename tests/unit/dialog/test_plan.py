@@ -431,6 +431,16 @@ steps:
     assert [q.field for q in problems(tmp_path, text)] == ["slots.card.kind"]
 
 
+@pytest.mark.parametrize(
+    "key", ["slots", "steps", "calendars", "events", "anywhere", "languages", "operator", "goodbye"]
+)
+@pytest.mark.parametrize("value", ["[]", "{}", "[[x]]", "{x: [y]}", "3", "x", "null", "[{x: y}]"])
+def test_any_value_of_a_top_key_is_read_or_refused_in_words(tmp_path, key, value):
+    text = "".join(f"{line}\n" for line in EVERYTHING.splitlines() if not line.startswith(f"{key}:"))
+    text = text.replace("\nsteps:", f"\n{key}: {value}\nsteps:") if key != "steps" else f"steps: {value}\n"
+    assert all(q.message and q.line for q in problems(tmp_path, text))
+
+
 def test_the_same_fault_a_thousand_times_is_bounded(tmp_path):
     steps = "".join(f"  s{i}: {{kind: say, prompt: x, next: nowhere}}\n" for i in range(1_000))
     found = problems(tmp_path, "steps:\n" + steps)
