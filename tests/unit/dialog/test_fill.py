@@ -84,6 +84,7 @@ def test_a_language_without_words_gets_the_first():
         (".", "/cards//x"),
         ("../admin", "/cards/..%2Fadmin/x"),
         ("v1.2", "/cards/v1.2/x"),
+        ("\ud800", "/cards/%3F/x"),
     ],
 )
 def test_no_value_leads_a_path_elsewhere(value, path):
@@ -122,7 +123,7 @@ def test_what_a_slot_keeps_of_a_value(slot, value, kept):
 
 
 DATA = {"branch": {"name": "Xidan"}, "rows": [{"id": 7}], "open": True, "sum": 3289.5, "big": 1e300, "no": None,
-        "nan": float("nan"), "blank": " ", "long": "x" * 9_999, "deep": {"a": {}}}  # fmt: skip
+        "nan": float("nan"), "blank": " ", "half": "a\ud800b", "long": "x" * 9_999, "deep": {"a": {}}}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -143,6 +144,7 @@ DATA = {"branch": {"name": "Xidan"}, "rows": [{"id": 7}], "open": True, "sum": 3
         ("words", "deep.a", None),
         ("words", "branch.name.more", None),
         ("words", "missing", None),
+        ("words", "half", "a b"),
     ],
 )
 def test_what_is_kept_of_a_back_ends_answer(slot, place, kept):
