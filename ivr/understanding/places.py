@@ -197,7 +197,8 @@ class _English:
         self.keys = ["".join(map(sounds.key_of, words)) for _, words in named]
 
     def find(self, said: str) -> Iterator[_Named]:
-        words = said.replace("'", "").split()[:_MOST_WORDS]
+        as_said = [word for word in said.split() if word.strip("'")][:_MOST_WORDS]
+        words = [word.replace("'", "") for word in as_said]
         windows = [
             (at, behind)
             for at in range(len(words))
@@ -217,7 +218,7 @@ class _English:
             if score >= (_BAR_EN if letters > 7 else _SHORT_BAR_EN):
                 at, behind = windows[window]
                 placed = behind - at == len(words) or words[max(0, at - 1)] in _CARRIERS_EN
-                match = Match(self.ids[name], round(score, 3), " ".join(words[at:behind]), placed)
+                match = Match(self.ids[name], round(score, 3), " ".join(as_said[at:behind]), placed)
                 yield _Named(match, letters * (1 - _COST_IN_RANK_EN * (1 - score)))
 
 

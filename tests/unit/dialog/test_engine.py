@@ -1,163 +1,256 @@
-"""The engine on whole plans: what is said and done next, without a telephone."""
+"""The engine: nothing raises, nothing hangs, nothing grows, whatever comes in. The rules are in test_semantics."""
 
+import random
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from calls import GONE, NOISE, NOW, OK, PAUSE, SILENCE, hear, keys, plan_of, question, spoken, walk
+from calls import NOISE, NOW, PAUSE, SILENCE, answered, command, hear, keys, plan_of, question, spoken, walk
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ivr.dialog import engine
-from ivr.dialog.plan import Ask, Hangup, Transfer
-from ivr.dialog.plan_file import load
-from ivr.dialog.state import Connect, Connected, End, Fetch, Listen, Recorded, Started, State, TakeMessage, WaitKeys
+from ivr.dialog import engine, replies
+from ivr.dialog.plan import COMMANDS, END, Goto
+from ivr.dialog.plan_file import load_all
+from ivr.dialog.state import (
+    Connect,
+    Connected,
+    End,
+    Fetch,
+    Fetched,
+    Heard,
+    Key,
+    Listen,
+    Passage,
+    Recorded,
+    Speak,
+    Started,
+    State,
+    TakeMessage,
+    WaitKeys,
+)
+from ivr.turn import Filled, Hypothesis, Understood
+from ivr.understanding.understand import understand
 
-SHIPPED = {name: load(Path(__file__).parents[3] / "dialplans" / f"{name}.yaml") for name in ("main", "bank")}
+SHIPPED = load_all(Path(__file__).parents[3] / "dialplans").by_name
+AWAITED = (Listen, WaitKeys, Connect, Fetch, TakeMessage, End)
 
-ALL = """
-operator: person
-events: {give_up: bye, digress: false}
-slots:
-  card: {kind: digits, min: 4, max: 4}
-  day: {kind: date}
+ROUND = """
+operator: help
+events: {no_match: [], tries: 20}
 steps:
-  hello: {kind: say, prompt: Hello., next: pick, barge_in: none, protected_ms: 500}
-  pick:
-    kind: menu
-    prompt: Red or blue?
-    choices:
-      red: {en: [red, crimson], key: 1, next: digits}
-      blue: {en: blue, key: 2, next: sure}
-    no_input: [Once., Twice.]
-    no_match: [Not that.]
-  digits: {kind: ask, slot: card, prompt: Four digits., no_match: [], next: day}
-  day: {kind: ask, slot: day, prompt: When?, next: sure}
-  sure: {kind: ask, expect: yes_no, prompt: Sure?, no_match: [], on: {yes: person, no: bye}}
-  person: {kind: transfer, prompt: One moment., target: agents, busy: bye, no_answer: bye, failed: bye}
-  bye: {kind: hangup, prompt: Bye.}
+  ask: {kind: ask, expect: open, prompt: Well?, on: {lost: ask}, next: ask}
+  help: {kind: ask, expect: open, prompt: A person?, next: ask}
+"""
+FAULTY = """
+events: {give_up: end}
+slots: {age: {kind: number}, old: {kind: number}}
+steps:
+  age: {kind: ask, slot: age, prompt: Age?, next: old}
+  old: {kind: set, values: {old: 1 / age}, next: end, on_error: age}
+"""
+RETRY = """
+steps:
+  over: {kind: transfer, prompt: A moment., target: anna, busy: over, no_answer: over, failed: over}
 """
 
+# Whatever comes in ----------------------------------------------------------------------------------------------------
 
-@pytest.fixture
-def plan(tmp_path):
-    """A plan with every kind of question, in English only."""
-    return plan_of(tmp_path, ALL)
-
-
-def test_the_greeting_and_the_first_question_come_together(plan):
-    """Prompts queue until something is waited for (VoiceXML 2.1, section 4.1.8 of 2.0)."""
-    state, actions = walk(plan, [])
-    assert spoken(actions) == ["Hello.", "Red or blue?"]
-    assert [a.asks for a in actions[:2]] == [False, True]
-    assert (actions[0].barge_in, actions[0].protected_ms) == ("none", 500)
-    assert actions[-1].expectation.phrases == ("red", "crimson", "blue")
-    assert state.step == "pick"
-
-
-def test_a_choice_goes_its_own_way(plan):
-    """A synonym counts as its choice."""
-    assert walk(plan, [hear("crimson")])[0].step == "digits"
-    assert walk(plan, [hear("blue")])[0].step == "sure"
-
-
-def test_reprompts_taper_and_then_give_up(plan):
-    """The first no-input, the second, and the third is the last."""
-    assert spoken(walk(plan, [SILENCE])[1]) == ["Once."]
-    assert spoken(walk(plan, [SILENCE] * 2)[1]) == ["Twice."]
-    assert spoken(walk(plan, [SILENCE] * 3)[1]) == ["Bye."]
+ODD = (
+    "",
+    "yes",
+    "no",
+    "unsure",
+    "8620",
+    "1985-03-12",
+    "🙂🙂",
+    "？！。",
+    "{digits:1}",
+    "\ud800",
+    "..",
+    "x" * 10_000,
+    "none",
+    "1e999",
+)
+texts = st.sampled_from(ODD) | st.text(max_size=20)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
 
 
-def test_no_matches_and_no_inputs_are_counted_apart(plan):
-    """Two of one and two of the other do not add up to three (VoiceXML event counters)."""
-    state, actions = walk(plan, [SILENCE, NOISE, SILENCE, NOISE])
-    assert state.step == "pick"
-    assert spoken(actions) == ["Not that."]
+@st.composite
+def inputs(draw, plan):
+    """Anything that a conductor may send, fitting or not."""
+    slots = st.dictionaries(st.sampled_from(sorted(plan.slots)), st.builds(Filled, texts, st.floats(0, 1)), max_size=3)
+    intents = st.sampled_from(["", *sorted({e.intent for e in plan.knowledge.entries})])
+    commands = st.sampled_from(["", *COMMANDS, "language:zh", "language:xx"])
+    heard = st.builds(
+        Understood, st.builds(Hypothesis, texts), texts, intents, texts, confidence=st.floats(0, 1), slots=slots,
+        command=commands, corrects=st.booleans(), other=st.booleans(),
+    )  # fmt: skip
+    fetched = st.builds(
+        Fetched, st.sampled_from(["ok", "status", "timeout", "failed", "?"]), st.integers(0, 599), json_values
+    )
+    connected = st.builds(Connected, st.sampled_from(["connected", "busy", "no_answer", "failed", "?"]))
+    return draw(
+        st.builds(Heard, heard) | st.just(SILENCE) | st.sampled_from(keys("0123456789*#A")) | st.just(PAUSE)
+        | connected | fetched | st.builds(Recorded, texts) | st.just(NOISE)
+    )  # fmt: skip
 
 
-def test_keys_do_what_speech_does(plan):
-    """A choice by key, digits by key when full, a date by eight keys, 1 and 2 for yes and no."""
-    assert walk(plan, [keys("1")])[0].step == "digits"
-    state, _ = walk(plan, [keys("18620")])
-    assert (state.step, state.slots["card"].value) == ("day", "8620")
-    state, _ = walk(plan, [keys("1862019850312")])
-    assert (state.step, state.slots["day"].value) == ("sure", "1985-03-12")
-    assert isinstance(walk(plan, [hear("blue"), keys("1")])[1][-1], Connect)
-    assert isinstance(walk(plan, [hear("blue"), keys("2")])[1][-1], End)
+def check(state: State, actions: tuple) -> None:
+    """What holds after every input."""
+    assert not actions or isinstance(actions[-1], AWAITED)
+    assert not any(isinstance(action, AWAITED) for action in actions[:-1])
+    assert len(actions) <= engine.MAX_STEPS_AT_ONCE * 2
+    assert len(state.path) <= engine.MAX_STEPS_AT_ONCE * (engine.MAX_FAULTS + 2)
+    assert len(state.keys) <= replies.MAX_KEYS
+    assert len(state.trail) <= replies.MAX_TRAIL
+    assert len(state.returns) <= engine.MAX_RETURNS
+    assert state.ended == (bool(actions) and isinstance(actions[-1], End)) or not actions
 
 
-def test_too_few_keys_are_a_no_match_after_the_pause(plan):
-    """Two keys and then nothing for two seconds."""
-    state, actions = walk(plan, [keys("186")])
-    assert actions == (WaitKeys(),)
-    state, actions = walk(plan, [keys("186"), PAUSE])
-    assert (state.no_matches, state.keys, spoken(actions)) == (1, "", ["Four digits."])
-
-
-def test_zero_is_a_person(plan):
-    """Key 0 goes to `operator`."""
-    assert isinstance(walk(plan, [keys("0")])[1][-1], Connect)
-
-
-@pytest.mark.parametrize("outcome", ["busy", "no_answer", "failed", "unheard-of"])
-def test_a_failed_transfer_goes_its_way(plan, outcome):
-    """Each outcome is a value with a step of its own; one nobody knows counts as failed."""
-    _, actions = walk(plan, [keys("0"), Connected(outcome)])
-    assert spoken(actions) == ["Bye."]
-    assert actions[-1] == End("completed")
-
-
-def test_a_connected_transfer_ends_the_dialog(plan):
-    """When the two have talked, we hang up."""
-    assert walk(plan, [keys("0"), Connected("connected")])[1] == (End("transferred"),)
-
-
-def test_an_unsure_answer_is_asked_again(plan):
-    """Unsure is never taken for a yes."""
-    state, actions = walk(plan, [hear("blue"), hear("unsure")])
-    assert (state.step, spoken(actions)) == ("sure", ["Sure?"])
-
-
-def test_nothing_happens_after_the_end(plan):
-    """Late inputs change nothing."""
-    state, _ = walk(plan, [SILENCE] * 3)
-    assert engine.step(plan, state, hear("red"), NOW) == (state, ())
-
-
-@pytest.mark.parametrize("name", SHIPPED)
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_every_list_of_actions_ends_in_something_that_is_answered(name, language):
-    """Whatever comes in, the shipped plans wait, connect or end; they never fall silent."""
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_sequence_of_inputs_is_survived(name, data):
+    """Nothing raises, and every answer ends in something that will be answered."""
     plan = SHIPPED[name]
-    intents = [question(entry.intent) for entry in plan.knowledge.entries if entry.intent]
-    words = [
-        hear("yes"),
-        hear("no"),
-        hear("1234", card="1234"),
-        hear(birth_date="1985-03-12"),
-        hear(place="birds-nest"),
-    ]
-    others = [
-        SILENCE,
-        NOISE,
-        *keys("05*9"),
-        Connected("busy"),
-        OK,
-        GONE,
-        Recorded("message"),
-        question(answer="Words."),
-    ]
-    inputs = [*intents, *words, *others]
-    seen, todo = set(), [engine.step(plan, State(language), Started(), NOW)]
-    while todo:
-        state, actions = todo.pop()
-        if actions:
-            assert isinstance(actions[-1], Listen | Connect | End | WaitKeys | Fetch | TakeMessage)
-        mark = (state.step, state.slot, bool(state.keys), state.ended)
-        if mark not in seen:
-            seen.add(mark)
-            todo += [engine.step(plan, state, given, NOW) for given in inputs]
-    assert {type(plan.steps.get(step)) for step, *_ in seen} >= {Ask, Transfer, Hangup}
+    language = data.draw(st.sampled_from(plan.languages))
+    state, actions = engine.step(plan, State(language), Started(), NOW)
+    check(state, actions)
+    for one in data.draw(st.lists(inputs(plan), max_size=25)):
+        before = state
+        state, actions = engine.step(plan, before, one, NOW)
+        check(state, actions)
+        assert actions or state == before
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_a_thousand_inputs_leave_a_small_state(name):
+    """A call that never ends does not grow either."""
+    plan, rng = SHIPPED[name], random.Random(5)
+    many = [SILENCE, NOISE, command("back"), command("repeat"), command("cancel"), answered(), answered(404),
+            Connected("busy"), Recorded("m"), PAUSE, hear("yes"), hear("no"), *keys("0129*#8620"),
+            *(question(e.intent, e.answer.get("en", "")) for e in plan.knowledge.entries),
+            *(hear("x" * 10_000, **{slot: "x" * 10_000}) for slot in plan.slots)]  # fmt: skip
+    state, actions = engine.step(plan, State("en"), Started(), NOW)
+    for _ in range(1_000):
+        state, actions = engine.step(plan, replace(state, ended=False), rng.choice(many), NOW)
+        check(replace(state, ended=bool(actions) and isinstance(actions[-1], End)), actions)
+    assert len(repr(state)) < 10_100 * 2 * (len(plan.slots) + 4)
+
+
+@pytest.mark.parametrize("text", ["", "？！。…", "🙂" * 50, "x" * 10_000, "一" * 10_000, " \t\n", "{card}"])
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_odd_words_are_survived_from_the_ear_on(name, language, text):
+    """The same through understanding, at the first question."""
+    plan = SHIPPED[name]
+    state, actions = engine.step(plan, State(language), Started(), NOW)
+    assert isinstance(actions[-1], Listen)
+    said = understand(plan.vocabulary, actions[-1].expectation, Hypothesis(text, 0.9))
+    check(*engine.step(plan, state, Heard(said), NOW))
+
+
+# Loops ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_circle_that_waits_for_nobody_ends_in_words(tmp_path):
+    """The loader refuses such plans; the engine survives them."""
+    plan = plan_of(tmp_path, "a: {kind: say, prompt: A., next: b}\nb: {kind: goto, next: end}")
+    plan = replace(plan, steps={**plan.steps, "b": Goto("b", "a")})
+    state, actions = walk(plan, ())
+    assert spoken(actions) == ["A.", plan.failed["en"]]
+    assert (actions[-1], state.ended) == (End("failed"), True)
+
+
+def test_a_way_to_nowhere_ends_in_words(tmp_path):
+    """So does a step that is not there."""
+    plan = plan_of(tmp_path, "a: {kind: say, prompt: A., next: end}")
+    assert walk(replace(plan, steps={"a": plan.steps["a"]}), ())[1][-1] == End("failed")
+
+
+def test_questions_that_lead_nowhere_new_lead_to_a_person(tmp_path):
+    """Ten of the same in a row are a loop."""
+    state, actions = walk(plan_of(tmp_path, ROUND), [question()] * engine.MAX_IDLE)
+    assert (state.step, spoken(actions), state.faults) == ("help", ["A person?"], 1)
+
+
+def test_learning_something_is_no_loop(tmp_path):
+    """An intent with a way of its own is something new every time."""
+    assert walk(plan_of(tmp_path, ROUND), [question("lost")] * 50)[0].step == "ask"
+
+
+def test_asking_for_the_same_again_and_again_leads_to_a_person_too(tmp_path):
+    """Nobody is kept by a recogniser that hears "repeat" in noise."""
+    assert walk(plan_of(tmp_path, ROUND), [command("repeat")] * engine.MAX_IDLE)[0].step == "help"
+
+
+def test_faults_are_counted_and_then_end_the_call(tmp_path):
+    """An expression that fails every time."""
+    state, actions = walk(plan_of(tmp_path, FAULTY), [hear(age="0")] * (engine.MAX_FAULTS + 1))
+    assert (actions[-1], state.faults) == (End("failed"), engine.MAX_FAULTS + 1)
+
+
+def test_a_transfer_that_is_tried_for_ever_ends(tmp_path):
+    """A plan may try again, not without end."""
+    plan = plan_of(tmp_path, RETRY)
+    assert walk(plan, [Connected("busy")] * 100)[0].ended
+    assert walk(plan, [Connected("busy")] * 5)[1][-1] == Connect(("anna",), "bridge", 30)
+
+
+# States ---------------------------------------------------------------------------------------------------------------
 
 
 def test_the_same_inputs_give_the_same_actions():
     """A call replays from its inputs."""
-    given = [question(answer="B."), SILENCE, question("goodbye")]
-    assert walk(SHIPPED["main"], given) == walk(SHIPPED["main"], given)
+    inputs_ = (question("", "B."), SILENCE, question("goodbye"))
+    assert walk(SHIPPED["main"], inputs_) == walk(SHIPPED["main"], inputs_)
+
+
+def test_a_state_tells_how_it_came_about(tmp_path):
+    """Every step entered, and by which key of the plan; what only stays has no path."""
+    plan = SHIPPED["main"]
+    state, _ = walk(plan, ())
+    assert state.path == (Passage("", "", "welcome"), Passage("welcome", "next", "question"))
+    state, _ = engine.step(plan, state, SILENCE, NOW)
+    assert state.path == ()
+    state, _ = engine.step(plan, state, question("lost_card"), NOW)
+    assert state.path == (Passage("question", "", "lost_card"),)
+    state, _ = engine.step(plan, state, Key("1"), NOW)
+    assert state.path == (Passage("lost_card", "on.yes", "to_agent"),)
+    state, _ = engine.step(plan, state, Connected("busy"), NOW)
+    assert [passage.way for passage in state.path] == ["busy", "next"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_slower_repeats_slowly_and_stays_slow(language):
+    """Everything said later is slow, too."""
+    _, actions = walk(SHIPPED["main"], (command("slower"), SILENCE), language)
+    assert [action.slow for action in actions if isinstance(action, Speak)] == [True]
+
+
+def test_what_holds_a_secret_says_so():
+    """Words with a sensitive slot in them must not be written down."""
+    inputs_ = (question("lost_card"), hear("yes"), hear(card="8620"))
+    _, actions = walk(SHIPPED["bank"], inputs_)
+    assert [(action.text, action.sensitive) for action in actions if isinstance(action, Speak)] == [
+        ("The card ending in {digits:8620}, is that right?", True)
+    ]
+
+
+def test_a_day_is_the_plans_own(tmp_path):
+    """Today, where the plan's callers are."""
+    plan = plan_of(tmp_path, "zone: Asia/Shanghai\nsteps:\n  a: {kind: ask, expect: open, prompt: Yes?, next: end}")
+    late = datetime.fromisoformat("2026-11-23T23:30+00:00")
+    for now, today in ((late, "2026-11-24"), (late - timedelta(hours=12), "2026-11-23")):
+        assert walk(plan, (), now=now)[1][-1].expectation.today == today
+
+
+def test_end_is_there_in_every_plan():
+    """Goodbye and hang up."""
+    assert all(END in plan.steps for plan in SHIPPED.values())
