@@ -1,10 +1,10 @@
-"""The doors at the command line: `ivr serve | check | call | models | plans | replay | ...`."""
+"""The doors at the command line: `ivr serve | check | call | models | plans | simulate | ...`."""
 
 from __future__ import annotations
 
 import sys
 
-from ivr import __version__, app, bench, check, config, plans, replay
+from ivr import __version__, app, bench, check, config, plans, replay, simulate
 from ivr.caller import cli as caller
 from ivr.errors import InvalidInput, IvrError
 from ivr.speech import models
@@ -16,6 +16,7 @@ HELP = """usage: ivr COMMAND [ARGUMENTS]
   call   URI ...           ring a SIP address, speak, listen, print what happens
   plans history|show|rollback NAME [VERSION]   published versions of a dialplan
   replay --plan DRAFT.yaml CALL ...|--last N   recorded calls on a draft of their plan
+  simulate PLAN            call a dialplan by typing, walk it by scenarios, draw it
   models list|pull|verify  speech models: what there is, get them, check them
   bench  NAME              measure; `ivr bench` lists what
   version
@@ -45,6 +46,7 @@ COMMANDS = {
     "models": models.main,
     "plans": plans.main,
     "replay": replay.main,
+    "simulate": simulate.main,
     "bench": bench.main,
     "version": _version,
 }

@@ -50,6 +50,11 @@ class Expression:
         """Whether it is true; none, zero and the empty text are not."""
         return bool(self.evaluate(values))
 
+    @property
+    def may_fail(self) -> bool:
+        """Whether some values make it raise: it calculates, or compares by size."""
+        return any(isinstance(node, _RISKS) for node in ast.walk(self.tree))
+
     def __hash__(self) -> int:
         return hash(self.text)
 
@@ -75,6 +80,7 @@ def read(text: str, known: Collection[str]) -> Expression:
 
 
 _FORMS = (ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Compare, ast.IfExp)
+_RISKS = (ast.BinOp, ast.USub, ast.UAdd, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Call)
 _OPERATORS = (ast.And, ast.Or, ast.Not, ast.USub, ast.UAdd, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Eq, ast.NotEq,
               ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn, ast.Is, ast.IsNot, ast.Load)  # fmt: skip
 

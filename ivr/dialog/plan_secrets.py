@@ -49,10 +49,10 @@ _SECRETS = (
                 r"|验证码|校验码|动态码", re.IGNORECASE), "a one-time code"),
 )  # fmt: skip
 _NUMBERS = (
-    (re.compile(r"\bcard number\b|\bnumber (?:of|on) (?:your|the) (?:\w+ )?card\b|\ball .{0,20}digits of your card\b"
-                r"|卡号", re.IGNORECASE), "a whole card number"),
     (re.compile(r"\bidentity (?:card )?number\b|\bID (?:card )?number\b|\bsocial security number\b|身份证号",
                 re.IGNORECASE), "a whole identity number"),
+    (re.compile(r"\bcard number\b|\bnumber (?:of|on) (?:your|the) (?:\w+ )?card\b|\ball .{0,20}digits of your card\b"
+                r"|卡号", re.IGNORECASE), "a whole card number"),
 )  # fmt: skip
 _PART = re.compile(
     r"\b(?:last|final|first) (?:\w+ )?(?:digits?|figures?|numbers?|characters?)\b|\blast (?:three|four|six|[346])\b"

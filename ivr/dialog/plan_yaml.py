@@ -116,7 +116,7 @@ class YamlFile:
     def place(self, path: Path_) -> tuple[int, int]:
         """Line and column of a key or list item; of the innermost thing around it when it is not there."""
         node: Node = self.root
-        found = (0, 0) if path and path[0] not in self.root.items else (node.line, node.column)
+        found = (node.line, node.column)
         for part in path:
             if isinstance(node, MapNode) and part in node.items:
                 found, node = node.keys[str(part)], node.items[str(part)]

@@ -90,6 +90,8 @@ class _Reader:
         self._room = 0
 
     def point(self) -> None:
+        if self._point:
+            self.close()
         if self._total is None:
             self._total = Decimal(0)
         self._point = True

@@ -34,6 +34,8 @@ _LONG_BAR, _CARRIED = 0.7, 0.06
 # How much of a name's weight its cost takes away when two names are ranked: a long name nearly right wins over a short
 # one inside it.
 _NEARLY_EXACT = 0.99
+# Whoever says nothing but the name is likelier to have said one.
+_ALONE = 0.06
 _COST_IN_RANK = 2.6
 _CARRIED_RANK = 0.3
 _LATER_READING = 0.03
@@ -73,21 +75,27 @@ class Place:
 
 @dataclass(frozen=True)
 class Match:
-    """A place found: its `id`, `score` in 0..1, and `text`, the part of the normalised reading that names it."""
+    """A place found.
+
+    Attributes:
+        id: the place's id.
+        score: 0..1, how well the words sound like its name.
+        text: the part of the normalised reading that names it.
+        placed: the words around it are such as go with a place ("near", 附近), or there are none.
+    """
 
     id: str
     score: float
     text: str
+    placed: bool
 
 
 @dataclass(frozen=True)
 class _Named:
-    """A name laid along a reading: characters [start, end), `score` 0..1, and `rank`, by which names are compared."""
+    """A match with its `rank`, by which names are compared."""
 
-    id: str
-    score: float
+    match: Match
     rank: float
-    text: str
 
 
 class _Mandarin:
@@ -127,12 +135,15 @@ class _Mandarin:
             return
         laid = _laid(costs, self.syllables[rows], self.weights[rows])
         for row, cost, start, end in zip(rows.tolist(), *(each.tolist() for each in laid), strict=True):
-            score, carried = 1 - cost / float(self.totals[row]), _carried(heard, start, end)
+            score, carriers = 1 - cost / float(self.totals[row]), _carriers(heard, start, end)
+            alone = start == 0 and end == len(said)
+            carried = min(2, carriers + (start == 0) + (end == len(said)))
             common = sum(c in _COMMON_ZH for c in said[start:end]) / max(1, end - start)
             bar = self.bars[row] + _CARRIED * (1 - carried) + _COMMON_RAISES * common
-            if score >= min(bar, _NEARLY_EXACT):
+            if score >= min(bar - _ALONE * alone, _NEARLY_EXACT):
                 rank = float(self.totals[row]) - _COST_IN_RANK * cost + _CARRIED_RANK * carried
-                yield _Named(self.ids[row], score, rank, said[start:end])
+                match = Match(self.ids[row], round(score, 3), said[start:end], alone or carriers > 0)
+                yield _Named(match, rank)
 
 
 def _laid(costs: np.ndarray, names: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -164,10 +175,10 @@ def _laid(costs: np.ndarray, names: np.ndarray, weights: np.ndarray) -> tuple[np
     return total[end, each], starts[end, each], end
 
 
-def _carried(heard: Sequence[str], start: int, end: int) -> int:
-    """How many of its neighbours go with a place, the ends of the utterance included: 0 to 2."""
-    before = start == 0 or any(_sounds_like(heard[max(0, start - len(w)) : start], w) for w in _BEFORE_ZH)
-    behind = end == len(heard) or any(_sounds_like(heard[end : end + len(w)], w) for w in _BEHIND_ZH)
+def _carriers(heard: Sequence[str], start: int, end: int) -> int:
+    """On how many of its sides are words that go with a place: 0 to 2."""
+    before = any(_sounds_like(heard[max(0, start - len(w)) : start], w) for w in _BEFORE_ZH)
+    behind = any(_sounds_like(heard[end : end + len(w)], w) for w in _BEHIND_ZH)
     return before + behind
 
 
@@ -186,7 +197,8 @@ class _English:
         self.keys = ["".join(map(sounds.key_of, words)) for _, words in named]
 
     def find(self, said: str) -> Iterator[_Named]:
-        words = said.replace("'", "").split()[:_MOST_WORDS]
+        as_said = [word for word in said.split() if word.strip("'")][:_MOST_WORDS]
+        words = [word.replace("'", "") for word in as_said]
         windows = [
             (at, behind)
             for at in range(len(words))
@@ -205,9 +217,9 @@ class _English:
             score, letters = float(scores[window, name]), len(self.spelt[name])
             if score >= (_BAR_EN if letters > 7 else _SHORT_BAR_EN):
                 at, behind = windows[window]
-                yield _Named(
-                    self.ids[name], score, letters * (1 - _COST_IN_RANK_EN * (1 - score)), " ".join(words[at:behind])
-                )
+                placed = behind - at == len(words) or words[max(0, at - 1)] in _CARRIERS_EN
+                match = Match(self.ids[name], round(score, 3), " ".join(as_said[at:behind]), placed)
+                yield _Named(match, letters * (1 - _COST_IN_RANK_EN * (1 - score)))
 
 
 class Places:
@@ -225,11 +237,10 @@ class Places:
         index = self._by_language.get(language)
         if index is None:
             return ()
-        best: dict[str, tuple[float, _Named]] = {}
+        best: dict[str, tuple[float, Match]] = {}
         for later, (text, _) in enumerate(readings[:_READINGS]):
             for named in index.find(normal(text, language)):
-                rank = named.rank * (1 - _LATER_READING * later)
-                if named.id not in best or best[named.id][0] < rank:
-                    best[named.id] = (rank, named)
-        ranked = sorted(best.values(), key=lambda b: -b[0])[:most]
-        return tuple(Match(named.id, round(named.score, 3), named.text) for _, named in ranked)
+                rank, match = named.rank * (1 - _LATER_READING * later), named.match
+                if match.id not in best or best[match.id][0] < rank:
+                    best[match.id] = (rank, match)
+        return tuple(match for _, match in sorted(best.values(), key=lambda b: -b[0])[:most])

@@ -26,9 +26,9 @@ _WHOLE_TEXT = ("open", "text")
 _READINGS = 5
 # What a value is worth that was only found by how the Mandarin sounds.
 _BY_SOUND = 0.85
-# Others than the place asked for must be named so clearly, and stand so far above the next.
-_PLACE_CLEAR, _PLACE_APART = 0.93, 0.08
-_PLACE_RIVAL = 0.12
+# Places that nobody asked for must be named so clearly, by number of syllables or words.
+_PLACE_CLEAR, _LONG_PLACE_CLEAR = {1: 0.97, 2: 0.93, 3: 0.85}, 0.8
+_PLACE_RIVAL, _SURE_PLACE = 0.12, 0.9
 _MOST_RIVALS = 3
 # A later reading's value is a rival when the reading is at least so sure beside the best one.
 _RIVAL_SHARE = 0.5
@@ -376,19 +376,19 @@ def _matches(slot: Slot, readings: Readings, language: str) -> tuple[Match, ...]
 
 
 def _place_in(slot: Slot, said: str, language: str) -> list[Span]:
-    """The places that are named beyond doubt."""
-    found = []
+    """The places that are named in words that go with one; those that the same words may name are rivals."""
+    found: list[Span] = []
     for match in _matches(slot, [(said, 1.0)], language):
-        at = said.find(match.text)
-        if match.score >= _PLACE_CLEAR and at >= 0 and len(match.text) > 1:
-            found.append(Span(at, at + len(match.text), match.id, score=match.score))
-    apart = (
-        not found
-        or len(found) == 1
-        or found[0].score - found[1].score >= _PLACE_APART
-        or found[0].start != found[1].start
-    )
-    return found if apart or len(said[found[0].start : found[0].end]) > len(said[found[1].start : found[1].end]) else []
+        at, units = said.find(match.text), len(match.text if language == "zh" else match.text.split())
+        behind = at + len(match.text)
+        over = next((i for i, s in enumerate(found) if at < s.end and s.start < behind), -1)
+        if at < 0 or match.score < _PLACE_CLEAR.get(units, _LONG_PLACE_CLEAR) or not match.placed:
+            continue
+        if over < 0:
+            found.append(Span(at, behind, match.id, score=match.score))
+        elif match.score >= found[over].score - _PLACE_RIVAL:
+            found[over] = replace(found[over], rivals=(*found[over].rivals, match.id))
+    return found
 
 
 # Enough of it, and keys ---------------------------------------------------------------------------------------------
@@ -410,7 +410,7 @@ def _enough_of_place(slot: Slot, text: str, language: str) -> Literal["complete"
     if expected.breaks_off(text, language):
         return "partial"
     matches = _matches(slot, [(text, 1.0)], language)
-    return "complete" if matches and matches[0].score >= _PLACE_CLEAR else ""
+    return "complete" if matches and matches[0].score >= _SURE_PLACE else ""
 
 
 def _mid_value(slot: Slot, said: str, language: str) -> bool:

@@ -19,9 +19,9 @@ _FIGURES = str.maketrans("0123456789", "零一二三四五六七八九")
 _NEAR_INITIALS = {
     0.15: "zh-z ch-c sh-s",
     0.25: "n-l f-h j-zh q-ch x-sh",
-    0.35: "b-p d-t g-k j-q zh-ch z-c r-l x-s q-c j-z zh-c ch-z",
+    0.35: "b-p d-t g-k j-q zh-ch z-c r-l -r x-s q-c j-z zh-c ch-z",
     0.5: "sh-ch s-c x-q zh-sh z-s x-j r-n m-n h-k h-g f-s f-sh r-zh r-sh",
-    0.6: "p-t b-d k-t g-d t-ch t-q t-c d-zh d-j d-z f-p f-b m-b c-f q-sh j-sh -r -h -n -l -x",
+    0.6: "p-t b-d k-t g-d t-ch t-q t-c d-zh d-j d-z f-p f-b m-b c-f q-sh j-sh -h -n -l -x",
 }  # fmt: skip
 _FAR_INITIAL = 0.9
 
@@ -95,9 +95,10 @@ def distances(alphabet: tuple[str, ...], heard: str) -> np.ndarray:
 
 
 _KEY_RULES = (
-    (r"[^a-z]", ""), (r"^(?:kn|gn|pn)", "n"), (r"^wr", "r"), (r"ph", "f"), (r"tch|ch|sh|zh|j|g(?=[ei])", "x"),
+    (r"[^a-z]", ""), (r"^(?:kn|gn|pn)", "n"), (r"^wr", "r"), (r"(?<=[^aeiou])re$", "er"), (r"e$", ""), (r"igh", "i"),
+    (r"ph", "f"), (r"tch|ch|sh|zh|j|g(?=[ei])", "x"),
     (r"ck|q|c(?![eiy])|k", "k"), (r"[szc]", "s"), (r"th|t|d", "t"), (r"[bp]", "b"), (r"[vf]", "f"), (r"gh?", "k"),
-    (r"[wh]", ""), (r"(?<!^)[aeiouy]+", "a"), (r"[nm]+", "n"), (r"(.)\1+", r"\1"),
+    (r"[wh]", ""), (r"[aeiouy]+", "a"), (r"[nm]+", "n"), (r"(.)\1+", r"\1"),
 )  # fmt: skip
 
 

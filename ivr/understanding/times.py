@@ -28,10 +28,11 @@ _EN = re.compile(
 )
 
 _PART_ZH = "凌晨|清晨|早上|早晨|上午|中午|下午|傍晚|晚上|夜里|夜晚|半夜|今早|明早|今晚|明晚|昨晚|早|晚"
+_NUMERAL_ZH = r"[\d零一二两三四五六七八九十百千万]"
 _HOUR_ZH = r"(?:\d{1,2}|二十[一二三四]?|十[一二三四五六七八九]?|[零一二两三四五六七八九])"
 _MINUTES_ZH = r"(?:[一二三四五]?十[一二三四五六七八九]?|\d{2}|[零0][\d一二三四五六七八九]|[\d一二三四五六七八九](?=分))"
 _ZH = re.compile(
-    rf"(?P<part>{_PART_ZH})?(?P<before>差(?P<less>一刻|{_MINUTES_ZH}分?))?(?P<hour>{_HOUR_ZH})(?:点钟?|时(?!候|间))"
+    rf"(?P<part>{_PART_ZH})?(?P<before>差(?P<less>一刻|{_MINUTES_ZH}分?))?(?<!{_NUMERAL_ZH})(?P<hour>{_HOUR_ZH})(?:点钟?|时(?!候|间))"
     rf"(?P<less_after>差(?:一刻|{_MINUTES_ZH}分))?"
     rf"(?:(?P<half>半)|(?P<quarter>[一1三3])刻|过?(?P<minutes>{_MINUTES_ZH})分?(?![\d元块万千百个笔]))?(?P<sharp>整|钟)?"
     rf"|(?P<clock_part>{_PART_ZH})?(?P<clock>\d{{1,2}}:\d{{2}})|(?P<word>中午|正午|半夜|午夜)"

@@ -1,8 +1,11 @@
 """Plans from files: what they mean, and that everything wrong is found at once, with its line and a mend."""
 
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ivr.dialog import plan as p
 from ivr.dialog import words
@@ -398,6 +401,33 @@ def test_too_many_steps_are_refused_at_the_first_one_too_many(tmp_path):
     steps = "".join(f"  s{i}: {{kind: goto, next: end}}\n" for i in range(MAX_STEPS + 5))
     found = problems(tmp_path, "steps:\n" + steps)
     assert [(q.line, q.message) for q in found] == [(MAX_STEPS + 2, f"more than {MAX_STEPS} of them")]
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_a_plan_with_anything_in_any_place_is_read_or_refused_in_words(tmp_path_factory, data):
+    folder = tmp_path_factory.getbasetemp()
+    (folder / "town.places.yaml").write_text(PLACES, "utf-8")
+    (folder / "anything.knowledge.yaml").write_text(LOST, "utf-8")
+    lines = EVERYTHING.splitlines()
+    index = data.draw(st.integers(0, len(lines) - 1))
+    pieces = re.split(r"([A-Za-z0-9_/#]+|[\[{][^\[{}\]]*[\]}])", lines[index])
+    place = data.draw(st.integers(0, len(pieces) - 1))
+    pieces[place] = data.draw(
+        st.sampled_from(["", "3", "x", "[]", "{}", "[x]", "{x: y}", "null", "~", "true", '"{"', "鸟"])
+    )
+    lines[index] = "".join(pieces)
+    problems = ()
+    try:
+        load_from(folder / "anything.yaml", "\n".join(lines))
+    except InvalidInput as wrong:
+        problems = wrong.problems
+    assert all(q.message and q.line for q in problems)
+
+
+def load_from(file, text):
+    file.write_text(text, "utf-8")
+    return load(file)
 
 
 @pytest.mark.parametrize(

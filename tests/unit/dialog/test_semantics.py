@@ -74,7 +74,7 @@ operator: person
 events: {no_input: [], no_match: [Four digits.], give_up: bye}
 slots: {card: {kind: digits, min: 4, max: 6}}
 steps:
-  card: {kind: ask, slot: card, prompt: Your card?, next: sure}
+  card: {kind: ask, slot: card, prompt: Your digits?, next: sure}
   sure: {kind: ask, expect: yes_no, prompt: "{card}?", on: {yes: bye}, next: card}
   person: {kind: hangup, prompt: A person.}
   bye: {kind: hangup, prompt: Bye.}
@@ -113,7 +113,7 @@ events: {give_up: end}
 slots: {card: {kind: digits, min: 4, max: 4}, balance: {kind: money}, name: {kind: text}}
 on_error: trouble
 steps:
-  card: {kind: ask, slot: card, prompt: Your card?, next: ask}
+  card: {kind: ask, slot: card, prompt: Your digits?, next: ask}
   ask:
     kind: lookup
     backend: bank
@@ -142,7 +142,7 @@ steps:
 WHO = """
 slots: {card: {kind: digits, min: 4, max: 4}}
 steps:
-  card: {kind: ask, slot: card, prompt: Your card?, next: back}
+  card: {kind: ask, slot: card, prompt: Your digits?, next: back}
   back: {kind: return}
 """
 
@@ -153,7 +153,7 @@ slots: {card: {kind: digits, min: 4, max: 4}}
 steps:
   start: {kind: ask, expect: open, prompt: How can I help?, next: reply}
   reply: {kind: answer, next: card, unknown: card}
-  card: {kind: ask, slot: card, prompt: Your card?, digress: true, next: strict}
+  card: {kind: ask, slot: card, prompt: Your digits?, digress: true, next: strict}
   strict: {kind: ask, expect: yes_no, prompt: Sure?, digress: false, commands: [repeat], on: {yes: end}, next: card}
   block: {kind: hangup, prompt: Blocked.}
 """
@@ -176,7 +176,7 @@ LANGUAGES = """
 languages: [en, zh]
 slots: {card: {kind: digits, min: 4, max: 4}}
 steps:
-  card: {kind: ask, slot: card, prompt: {en: Your card?, zh: 卡号？}, next: sure}
+  card: {kind: ask, slot: card, prompt: {en: Your digits?, zh: 卡的后四位？}, next: sure}
   sure: {kind: ask, expect: yes_no, prompt: {en: "{card}?", zh: "{card}吗？"}, on: {yes: end}, next: card}
 """
 
@@ -201,7 +201,7 @@ steps:
     event: age.told
     body: {age: "{age}", card: "{card}"}
     next: ask
-  ask: {kind: ask, slot: card, prompt: Your card?, next: end}
+  ask: {kind: ask, slot: card, prompt: Your digits?, next: end}
 """
 
 BARGE = """
@@ -373,7 +373,7 @@ CASES = (
     Case("voicexml-2.0-2.5-in-the-midst-of-another-question", LINKS, (question(), question("lost")),
          said=["Blocked."]),
     Case("house-a-digression-is-answered-and-the-question-asked-again", LINKS,
-         (question(), question("", "It is free.")), step="card", said=["It is free.", "Your card?"]),
+         (question(), question("", "It is free.")), step="card", said=["It is free.", "Your digits?"]),
     Case("house-digressions-keep-the-counters", LINKS, (question(), NOISE, question("", "It is free."), NOISE),
          step="card", said=["What?"]),
     Case("house-three-digressions-are-enough", LINKS, (question(), *[question("", "It is free.")] * 4),
@@ -393,8 +393,8 @@ CASES = (
     # Control -------------------------------------------------------------------------------------------------------
     Case("voicexml-2.0-5.3.7-goto-forgets-what-it-says", FLOW, (hear(age="40"),), slots={"age": None}),
     Case("voicexml-2.0-5.3.4-if-takes-the-first-that-holds", FLOW, (hear(age="7"),),
-         said=["It is {money:10 CNY}.", "Your card?"], slots={"fee": "10 CNY", "age": "7"}),
-    Case("voicexml-2.0-5.3.4-else-when-none-does", FLOW, (hear(age="40"),), said=["Your card?"], step="ask"),
+         said=["It is {money:10 CNY}.", "Your digits?"], slots={"fee": "10 CNY", "age": "7"}),
+    Case("voicexml-2.0-5.3.4-else-when-none-does", FLOW, (hear(age="40"),), said=["Your digits?"], step="ask"),
     Case("voicexml-2.0-5.2.6-an-error-of-an-expression-is-caught", FLOW, (hear(age="99"),), said=["Odd."]),
     Case("voicexml-2.0-5.3.9-exit-carries-an-outcome", FLOW, (hear(age="99"),), waits=End("odd")),
     Case("voicexml-2.1-8-what-is-told-carries-values", FLOW, (hear(age="7"),),
@@ -447,9 +447,9 @@ CASES = (
     Case("house-back-leads-to-the-recording", RECORD, (Recorded("m1", 5000), command("back")), step="leave"),
 
     # Languages -----------------------------------------------------------------------------------------------------
-    Case("voicexml-2.0-4.1-xml-lang-is-the-calls-language", LANGUAGES, said=["卡号？"], language="zh",
+    Case("voicexml-2.0-4.1-xml-lang-is-the-calls-language", LANGUAGES, said=["卡的后四位？"], language="zh",
          listens={"language": "zh"}),
-    Case("house-another-language-asks-again", LANGUAGES, (command("language:zh"),), said=["卡号？"], step="card",
+    Case("house-another-language-asks-again", LANGUAGES, (command("language:zh"),), said=["卡的后四位？"], step="card",
          listens={"language": "zh"}),
     Case("house-key-nine-is-the-next-language", LANGUAGES, (hear(card="8620"), *keys("9")),
          said=["{digits:8620}吗？"], step="sure"),

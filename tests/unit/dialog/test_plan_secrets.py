@@ -1,0 +1,142 @@
+"""What no caller may be asked for is refused, in both languages; what sounds like it and is not, is not."""
+
+import pytest
+
+from ivr.dialog.plan_file import load
+from ivr.errors import InvalidInput
+
+
+def refused(tmp_path, slot, en="Please go on.", zh="请讲。", name="it", step=""):
+    file = tmp_path / "plan.yaml"
+    step = step or f"{{kind: ask, slot: {name}, next: end, prompt: {{en: '{en}', zh: '{zh}'}}}}"
+    file.write_text(f"languages: [en, zh]\nslots: {{{name}: {slot}}}\nsteps:\n  a: {step}\n", "utf-8")
+    problems = ()
+    try:
+        load(file)
+    except InvalidInput as wrong:
+        problems = wrong.problems
+    assert all("no caller may be asked for" in q.message and q.line and q.mend for q in problems)
+    return [q.message.removeprefix("asks for ").partition(",")[0] for q in problems]
+
+
+DIGITS = "{kind: digits}"
+
+
+@pytest.mark.parametrize(
+    ("name", "slot", "what"),
+    [
+        ("pin", "{kind: digits, min: 4, max: 4}", "a PIN"),
+        ("card_pin", "{kind: code}", "a PIN"),
+        ("cvv", "{kind: digits, min: 3, max: 3, sensitive: true}", "a card's security code"),
+        ("cvc2", "{kind: text}", "a card's security code"),
+        ("security_code", DIGITS, "a card's security code"),
+        ("otp", "{kind: digits, min: 6, max: 6}", "a one-time code"),
+        ("one_time_code", "{kind: code}", "a one-time code"),
+        ("password", "{kind: text}", "a password"),
+        ("card_number", DIGITS, "a whole card number"),
+        ("id_number", "{kind: code}", "a whole identity number"),
+        ("number", "{kind: digits, min: 16, max: 16}", "a whole card number"),
+        ("number", "{kind: digits, min: 13, max: 19, sensitive: true}", "a whole card number"),
+        ("number", "{kind: digits, max: 17}", "a whole card number"),
+        ("number", "{kind: digits, min: 18, max: 18}", "a whole identity number"),
+        ("number", "{kind: code, min: 18, max: 18}", "a whole identity number"),
+        ("number", "{kind: code, min: 15, max: 15}", "a whole identity number"),
+    ],
+)
+def test_slots_that_are_secrets_are_refused_where_they_are_asked_for(tmp_path, name, slot, what):
+    name = name if name != "number" else "account"
+    assert refused(tmp_path, slot, name=name) == [what]
+    field = f"{{kind: form, next: end, fields: {{{name}: {{prompt: {{en: x, zh: 是}}}}}}}}"
+    assert refused(tmp_path, slot, name=name, step=field) == [what]
+
+
+@pytest.mark.parametrize(
+    ("name", "slot"),
+    [
+        ("card", "{kind: digits, min: 4, max: 4, sensitive: true}"),
+        ("card_number", "{kind: digits, min: 4, max: 4}"),
+        ("account", "{kind: digits, min: 6, max: 12}"),
+        ("reference", "{kind: digits}"),
+        ("pin_blocked", "{kind: yes_no}"),
+        ("spinning", "{kind: text}"),
+        ("birth_date", "{kind: date}"),
+        ("mobile", "{kind: phone, country: CN}"),
+        ("booking", "{kind: code, min: 6, max: 6}"),
+    ],
+)
+def test_other_slots_are_not(tmp_path, name, slot):
+    assert refused(tmp_path, slot, name=name) == []
+
+
+@pytest.mark.parametrize(
+    ("en", "what"),
+    [
+        ("Please enter your PIN.", "a PIN or a password"),
+        ("What is your pin code?", "a PIN or a password"),
+        ("Your password, please.", "a password"),
+        ("Key in the three digits of the CVV on the back.", "a card's security code"),
+        ("Please read the security code.", "a card's security code"),
+        ("Say the one-time code we sent you.", "a one-time code"),
+        ("Please say the verification code.", "a one-time code"),
+        ("Please say your full card number.", "a whole card number"),
+        ("The number on your card, please.", "a whole card number"),
+        ("Please say your identity card number.", "a whole identity number"),
+        ("We never sell data. Now your password, please.", "a password"),
+    ],
+)
+def test_english_questions_for_secrets_are_refused(tmp_path, en, what):
+    assert refused(tmp_path, DIGITS, en=en) == [what]
+
+
+@pytest.mark.parametrize(
+    ("zh", "what"),
+    [
+        ("请输入您的密码。", "a PIN or a password"),
+        ("请说出查询密码。", "a PIN or a password"),
+        ("请告诉我短信验证码。", "a one-time code"),
+        ("卡背面的安全码是多少？", "a card's security code"),
+        ("请输入完整的银行卡号。", "a whole card number"),
+        ("请报一下您的身份证号码。", "a whole identity number"),
+    ],
+)
+def test_mandarin_questions_for_secrets_are_refused(tmp_path, zh, what):
+    assert refused(tmp_path, DIGITS, zh=zh) == [what]
+
+
+@pytest.mark.parametrize(
+    ("en", "zh"),
+    [
+        ("Please say the last four digits of your card number.", "请输入银行卡号的后四位。"),
+        ("The last six characters of your identity card number?", "请说身份证号码的后六位。"),
+        ("The last four of your card.", "请说银行卡尾号。"),
+        ("Never tell us your PIN. How many cards do you have?", "请不要告诉我们密码。您有几张卡？"),
+        ("Spinning or typing?", "请说密云的电话。"),
+    ],
+)
+def test_parts_and_warnings_are_fine(tmp_path, en, zh):
+    assert refused(tmp_path, DIGITS, en=en, zh=zh) == []
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "{en: 'How can I help? Say: I forgot my password.', zh: '请问有什么可以帮您？比如说：我忘记密码了。'}",
+        "{en: 'You can ask about passwords.', zh: '您可以问密码的事。'}",
+    ],
+)
+def test_an_open_question_may_name_a_secret_as_a_topic_and_not_ask_for_it(tmp_path, prompt):
+    assert refused(tmp_path, DIGITS, step=f"{{kind: ask, next: b, prompt: {prompt}}}\n  b: {{kind: ask, slot: it, "
+                   "prompt: {en: x, zh: 是}, next: end}") == []  # fmt: skip
+    asking = "{en: 'Please tell me your PIN.', zh: '请告诉我您的密码。'}"
+    assert refused(tmp_path, DIGITS, step=f"{{kind: ask, next: end, prompt: {asking}}}") == ["a PIN or a password"] * 2
+
+
+def test_a_yes_or_no_about_a_secret_is_fine(tmp_path):
+    step = "{kind: ask, expect: yes_no, next: end, prompt: {en: 'Shall I reset your PIN?', zh: '要重置密码吗？'}}"
+    assert refused(tmp_path, DIGITS, step=step) == []
+
+
+def test_reprompts_are_looked_at_too(tmp_path):
+    step = ("{kind: ask, slot: it, next: end, prompt: {en: Well?, zh: 请讲。}, "
+            "no_match: [{en: Again., zh: 再来。}, {en: 'Your PIN, please.', zh: 再来。}]}")  # fmt: skip
+    assert refused(tmp_path, DIGITS, step=step) == ["a PIN or a password"]
