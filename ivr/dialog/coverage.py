@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ivr.dialog.plan import END, At, Plan, ways
+from ivr.dialog.plan import END, At, Branch, Plan, Set, Step, ways
 from ivr.dialog.state import Passage
 
 
@@ -24,12 +24,20 @@ class Missed:
 
 
 class Coverage:
-    """Counts passages; the built-in `end` is no step of a plan's own, but the ways to it are its ways."""
+    """Counts passages; the built-in `end` is no step of a plan's own, but the ways to it are its ways.
+
+    The `on_error` of expressions that cannot fail is no way.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._steps = set(plan.steps) - {END}
-        self._ways = {(name, *way) for name in self._steps for way in ways(plan.steps[name])}
+        self._ways = {
+            (name, *way)
+            for name in self._steps
+            for way in ways(plan.steps[name])
+            if _possible(plan.steps[name], way[0])
+        }
         self._entered: set[str] = set()
         self._taken: set[tuple[str, str, str]] = set()
 
@@ -52,6 +60,15 @@ class Coverage:
         steps = [Missed(self._plan.steps[name].at, name) for name in self._steps - self._entered]
         left = [Missed(self._plan.steps[name].at, name, way, to) for name, way, to in self._ways - self._taken]
         return sorted(steps + left, key=lambda m: (m.at.file, m.at.line, m.step, m.way, m.to))
+
+
+def _possible(step: Step, way: str) -> bool:
+    match step:
+        case Set(values=values) if way == "on_error":
+            return any(expression is not None and expression.may_fail for expression in values.values())
+        case Branch(cases=cases) if way == "on_error":
+            return any(expression.may_fail for expression, _ in cases)
+    return True
 
 
 def percent(part: tuple[int, int]) -> float:

@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from rapidfuzz import fuzz, process
@@ -197,7 +197,8 @@ class _English:
         self.keys = ["".join(map(sounds.key_of, words)) for _, words in named]
 
     def find(self, said: str) -> Iterator[_Named]:
-        words = said.replace("'", "").split()[:_MOST_WORDS]
+        as_said = [word for word in said.split() if word.strip("'")][:_MOST_WORDS]
+        words = [word.replace("'", "") for word in as_said]
         windows = [
             (at, behind)
             for at in range(len(words))
@@ -217,8 +218,14 @@ class _English:
             if score >= (_BAR_EN if letters > 7 else _SHORT_BAR_EN):
                 at, behind = windows[window]
                 placed = behind - at == len(words) or words[max(0, at - 1)] in _CARRIERS_EN
-                match = Match(self.ids[name], round(score, 3), " ".join(words[at:behind]), placed)
+                match = Match(self.ids[name], round(score, 3), " ".join(as_said[at:behind]), placed)
                 yield _Named(match, letters * (1 - _COST_IN_RANK_EN * (1 - score)))
+
+
+@lru_cache(maxsize=256)
+def _found(index: _Mandarin | _English, said: str) -> tuple[_Named, ...]:
+    """What `index` finds; the same reading is asked about more than once while an utterance is understood."""
+    return tuple(index.find(said))
 
 
 class Places:
@@ -238,7 +245,7 @@ class Places:
             return ()
         best: dict[str, tuple[float, Match]] = {}
         for later, (text, _) in enumerate(readings[:_READINGS]):
-            for named in index.find(normal(text, language)):
+            for named in _found(index, normal(text, language)):
                 rank, match = named.rank * (1 - _LATER_READING * later), named.match
                 if match.id not in best or best[match.id][0] < rank:
                     best[match.id] = (rank, match)

@@ -181,3 +181,9 @@ def test_long_texts_are_bounded(text):
     """Only the beginning of what nobody says in one breath is searched."""
     for language in ("zh", "en"):
         assert len(PLACES.find([(text, 0.9)], language)) <= 3
+
+
+def test_what_names_a_place_is_quoted_as_it_was_said():
+    """An apostrophe is no part of the comparison, but of the words."""
+    said = "is there a branch near the bird's nest"
+    assert PLACES.find([(said, 0.9)], "en")[0].text == "bird's nest"
