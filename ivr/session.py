@@ -47,8 +47,9 @@ from ivr.line.messages import Dtmf, LegEnded, LegState, PlayoutStarted, Segment
 from ivr.listening import Listener, Quiet, Utterance
 from ivr.speaking import Speaker
 from ivr.speech.prompts import Prompts
+from ivr.speech.spoken import written
 from ivr.speech.stt import RecognizerPool
-from ivr.store.records import Latency
+from ivr.store.records import Latency, Said
 from ivr.store.store import Store
 from ivr.telephony.leg import Leg
 from ivr.telephony.pool import LinePool
@@ -231,7 +232,8 @@ class Session:
             self._act(action)
 
     async def _say(self, said: Sequence[Speak]) -> None:
-        await self._turns.said(self._state.step, self._state.language)
+        words = tuple(Said(text=written(s.text, s.language), sensitive=s.sensitive) for s in said)
+        await self._turns.said(self._state.step, self._state.language, words)
         self._mute(any(s.sensitive for s in said))
         self._speaker.speak(said)
 

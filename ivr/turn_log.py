@@ -98,11 +98,15 @@ class TurnLog:
         metrics.call_ended(cause, by, round((time.monotonic() - self._begun) * 1000))
         return cause, by
 
-    async def said(self, step: str, language: str) -> None:
-        """Something is said in `step`; what was said before it got no answer."""
+    async def said(self, step: str, language: str, words: tuple[Said, ...]) -> None:
+        """`words` are said in `step`; what was said before them got no answer.
+
+        Written at once, so that the record of a call that goes on tells where it stands; the answer replaces it.
+        """
         await self.unanswered()
         self._turn = TurnRecord(index=self._count, step=step, started_at=now(), language=language)
         self._count += 1
+        await self._store.turn(self._call, msgspec.structs.replace(self._turn, said=words))
 
     def sensitive(self, on: bool) -> None:
         """Whether the present turn's answer must not be kept."""

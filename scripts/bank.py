@@ -11,7 +11,10 @@
                                                 404 when none was ordered
   POST /cards/block {"last_four"} or {"customer"}
                                                 {"reference", "blocked": true}
+  GET  /cards/blocked                           {"blocked": [{"reference", "customer"}]}, newest first
   POST /complaints {"text", "customer"?}        {"reference"}
+  GET  /complaints                              {"complaints": [{"reference", "customer", "text"}]}, the last 100,
+                                                newest first
   POST /events                                  takes Standard Webhooks signed with BANK_WEBHOOK_SECRET: 204
   GET  /events                                  {"events": [{"id", "at", "payload"}]}, the last 100, newest first
 
@@ -56,11 +59,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+import yaml
 from aiohttp import web
 from bank_branches import Language, Position, nearest, say_distance, say_hours
 from bank_ledger import CUSTOMERS, Customer, Event, Failed, KeyReused, Ledger, holders
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 from standardwebhooks import Webhook, WebhookVerificationError
 
 PLACES = Path(__file__).resolve().parents[1] / "dialplans" / "bank.places.yaml"
@@ -69,6 +71,7 @@ BODY_LIMIT_BYTES = 65_536
 BODY_WITHIN_S = 10
 SECRET_BYTES = range(24, 65)  # Standard Webhooks, "Signature scheme"
 MAKE_A_KEY = "export BANK_TOKEN=$(openssl rand -hex 16)"
+LOG_FORMAT = "%r %s"
 SLOW_S = 30
 BIG_BYTES = 10_000_000
 
@@ -239,7 +242,9 @@ class Bank:
             web.get("/customers/{id}/balance", self.balance),
             web.get("/customers/{id}/card", self.card),
             web.post("/cards/block", self.block),
+            web.get("/cards/blocked", self.blocked),
             web.post("/complaints", self.complaint),
+            web.get("/complaints", self.complaints),
             web.post("/events", self.take_event),
             web.get("/events", self.events),
         ]
@@ -309,6 +314,11 @@ class Bank:
         reference = self._ledger.block(customer.id, *idempotency(request, given))
         return answer({"reference": reference, "blocked": True})
 
+    async def blocked(self, request: web.Request) -> web.Response:
+        query(request, Strict)
+        found = self._ledger.blocks()
+        return answer({"blocked": [{"reference": b.reference, "customer": b.customer} for b in found]})
+
     async def complaint(self, request: web.Request) -> web.Response:
         query(request, Strict)
         given = await body(request, Complaint)
@@ -316,6 +326,10 @@ class Bank:
             find_customer(given.customer)
         reference = self._ledger.complain(given.text, given.customer, *idempotency(request, given))
         return answer({"reference": reference})
+
+    async def complaints(self, request: web.Request) -> web.Response:
+        query(request, Strict)
+        return answer({"complaints": self._ledger.complaints()})
 
     async def take_event(self, request: web.Request) -> web.Response:
         if self._webhook is None:
@@ -373,9 +387,9 @@ FAULTS = {"slow": slow, "not-json": not_json, "big": big, "redirect": redirect, 
 def load_places(file: Path) -> dict[str, Position]:
     """Where each place is, by its id. Raises CannotStart."""
     try:
-        tree = YAML(typ="safe").load(file.read_text("utf-8"))
+        tree = yaml.load(file.read_text("utf-8"), Loader=yaml.CSafeLoader)
         return {place["id"]: msgspec.convert(place["at"], Position) for place in tree["places"]}
-    except (OSError, UnicodeDecodeError, YAMLError, msgspec.ValidationError, KeyError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError, KeyError, TypeError) as error:
         raise CannotStart(f"{file}: {type(error).__name__}: {error} (put the file back as it was shipped)") from None
 
 
@@ -426,11 +440,12 @@ def make_app(options: argparse.Namespace, environ: Mapping[str, str]) -> web.App
     return app
 
 
-async def serve(app: web.Application, host: str, port: int) -> None:
-    """Until SIGINT or SIGTERM. Raises CannotStart."""
+async def serve(app: web.Application, host: str, port: int, log: bool) -> None:
+    """Until SIGINT or SIGTERM; with `log` every request's line and status go to standard output. Raises CannotStart."""
     # What a handler does wrong is told by errors_as_json; what a stranger sends is not worth a traceback.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
+    access_log = logging.getLogger("bank.access") if log else None
+    runner = web.AppRunner(app, access_log=access_log, access_log_format=LOG_FORMAT, shutdown_timeout=2)
     await runner.setup()
     try:
         try:
@@ -465,11 +480,14 @@ def main() -> int:
     parser.add_argument("--port", type=port, default=8090, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--state", type=Path, help="SQLite file of what must survive; without it, nothing does")
     parser.add_argument("--date", type=day, metavar="YYYY-MM-DD", help="take this for today")
+    parser.add_argument("--log", action="store_true", help="print every request that was answered, without its body")
     parser.add_argument("--faults", action="store_true", help=f"also answer badly: GET /faults/{{{','.join(FAULTS)}}}")
     options = parser.parse_args()
     try:
         app = make_app(options, os.environ)
-        asyncio.run(serve(app, str(options.host), options.port))
+        if options.log:
+            logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
+        asyncio.run(serve(app, str(options.host), options.port, options.log))
     except CannotStart as error:
         print(f"bank: {error}", file=sys.stderr)
         return 1

@@ -20,6 +20,9 @@ _ACCOUNTS = {
     "current": {"en": "current account", "zh": "活期账户"},
     "savings": {"en": "savings account", "zh": "储蓄账户"},
 }
+# References are these plus a number that counts up.
+_BLOCK, _COMPLAINT = 400_000, 700_000
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS failures (who TEXT PRIMARY KEY, failed INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS blocks (number INTEGER PRIMARY KEY, customer TEXT NOT NULL UNIQUE);
@@ -69,6 +72,15 @@ class Event:
     id: str
     at: str
     payload: bytes
+
+
+@dataclass(frozen=True)
+class Written:
+    """A block (without `text`) or a complaint as it stands in the books; `customer` is None where nobody said who."""
+
+    reference: str
+    customer: str | None
+    text: str = ""
 
 
 class KeyReused(Exception):
@@ -151,7 +163,7 @@ class Ledger:
         def write(db: sqlite3.Connection) -> str:
             db.execute("INSERT OR IGNORE INTO blocks (customer) VALUES (?)", (customer,))
             number = db.execute("SELECT number FROM blocks WHERE customer = ?", (customer,)).fetchone()[0]
-            return str(400_000 + number)
+            return str(_BLOCK + number)
 
         return self._once(key, request, write)
 
@@ -160,9 +172,21 @@ class Ledger:
 
         def write(db: sqlite3.Connection) -> str:
             row = db.execute("INSERT INTO complaints (customer, text) VALUES (?, ?)", (customer, text))
-            return str(700_000 + row.lastrowid)
+            return str(_COMPLAINT + row.lastrowid)
 
         return self._once(key, request, write)
+
+    def blocks(self) -> list[Written]:
+        """Every blocked card, newest first."""
+        rows = self._db.execute("SELECT number, customer FROM blocks ORDER BY number DESC")
+        return [Written(str(_BLOCK + number), customer) for number, customer in rows]
+
+    def complaints(self) -> list[Written]:
+        """The last KEEP_EVENTS complaints, newest first."""
+        rows = self._db.execute(
+            "SELECT number, customer, text FROM complaints ORDER BY number DESC LIMIT ?", (KEEP_EVENTS,)
+        )
+        return [Written(str(_COMPLAINT + number), customer, text) for number, customer, text in rows]
 
     def _once(self, key: str, request: bytes, write: Callable[[sqlite3.Connection], str]) -> str:
         """The reference that `write` makes, or made when the same `request` came with this `key` before.

@@ -10,10 +10,9 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from ivr.dialog import engine, journal
-from ivr.dialog.plan import Lookup, Plan, Step
+from ivr.dialog.plan import Lookup, Plan
 from ivr.dialog.state import (
     Action,
     Connect,
@@ -31,6 +30,7 @@ from ivr.dialog.state import (
     Started,
     State,
     TakeMessage,
+    WaitKeys,
 )
 from ivr.store.records import MASK, InputRecord, TurnRecord
 from ivr.turn import Expectation, Understood
@@ -205,25 +205,11 @@ def _ending(trace: Trace) -> str:
     return trace.outcome or "(the caller hung up)"
 
 
-class _Watched(dict[str, Step]):
-    """A plan's steps, which notes those that the engine looks up."""
-
-    def __init__(self, steps: Mapping[str, Step]) -> None:
-        super().__init__(steps)
-        self.seen: list[str] = []
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.seen.append(name)
-        return super().get(name, default)
-
-
 class _Replay:
     """One run. What a caller gave waits in order; answers of back ends and transfers are taken when asked for."""
 
     def __init__(self, plan: Plan, recording: Recording) -> None:
-        self._watched = _Watched(plan.steps)
-        self._plan = replace(plan, steps=self._watched)
-        self._recording = recording
+        self._plan, self._recording = plan, recording
         self._state = State(recording.language, recording.dialled)
         given = [(r, journal.from_record(r.body)) for r in recording.inputs if not r.body.get("ignored")]
         answers = (Fetched, Connected, Recorded)
@@ -324,9 +310,10 @@ class _Replay:
 
     def _give(self, given: Input, at: datetime, words: str) -> tuple[Stop, str]:
         """Give the engine one input; what came of it, and the outcome when the plan has ended."""
-        self._watched.seen.clear()
-        self._state, actions = engine.step(self._plan, self._state, given, at)
-        path = tuple(self._watched.seen if isinstance(given, Started) else self._watched.seen[1:])
+        before = self._state
+        self._state, actions = engine.step(self._plan, before, given, at)
+        moved = bool(actions) and not isinstance(actions[-1], WaitKeys)
+        path = tuple(passage.to for passage in self._state.path) if moved else ()
         if actions:
             self._waits = actions[-1]
         asked, targets, outcome = "", (), ""

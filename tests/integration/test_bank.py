@@ -371,6 +371,19 @@ def test_a_complaint_sent_again_is_one_complaint(tmp_path):
         assert bank.reference("/complaints", complaint, "call-1") == reference
 
 
+def test_what_was_written_can_be_read_newest_first(fresh):
+    blocks = [
+        {"reference": fresh.reference("/cards/block", {"customer": c}), "customer": c} for c in ("C1003", "C1001")
+    ]
+    spoken = [("C1002", "慢"), (None, "slow")]
+    written = [
+        {"reference": fresh.reference("/complaints", {"text": t, "customer": c}), "customer": c, "text": t}
+        for c, t in spoken
+    ]
+    assert fresh.get("/cards/blocked").json == {"blocked": blocks[::-1]}
+    assert fresh.get("/complaints").json == {"complaints": written[::-1]}
+
+
 @pytest.mark.parametrize(
     ("status", "content"),
     [
@@ -528,6 +541,21 @@ async def test_a_slow_answer_keeps_nobody_else_waiting(bank):
     assert not slow.done()
     slow.cancel()
     writer.close()
+
+
+def test_requests_are_told_without_their_bodies():
+    process = subprocess.Popen(
+        [sys.executable, SCRIPT, "--port", "0", "--log"], env=environment(), text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        bank = Running(int(process.stdout.readline().rpartition(":")[2]))
+        assert bank.get("/branches?near=xidan").status == 200
+        assert bank.post("/cards/block", {"last_four": "9999"}).status == 404
+    finally:
+        process.terminate()
+        told, _ = process.communicate(timeout=60)
+    assert told.splitlines() == ["GET /branches?near=xidan HTTP/1.1 200", "POST /cards/block HTTP/1.1 404"]
 
 
 def test_without_the_option_there_are_no_faults(fresh):

@@ -181,6 +181,15 @@ def test_a_yes_to_a_sensitive_value_is_no_secret():
     assert (said.value, said.hypothesis.text) == ("yes", journal.MASK)
 
 
+def test_beside_something_secret_the_values_of_other_slots_are_kept():
+    slots = {"sum": Filled("5.00 CNY", 0.8, "five yuan"), "card": Filled("8620", 0.9, "eight six two zero")}
+    record = entry(heard("five yuan from eight six two zero", "5.00 CNY", slots=slots), "form", slot="sum")
+    said = journal.from_record(record).understood
+    assert (said.value, said.slots["sum"].value, said.slots["card"].value) == ("5.00 CNY", "5.00 CNY", "1111")
+    assert not any(word in json.dumps(record) for word in ("8620", "eight", "five"))
+    assert journal.from_record(entry(CARD, "form", slot="sum")).understood.value == "1111"
+
+
 def test_one_key_before_a_pause_may_have_been_a_command():
     assert entry(KeysEnded(), "ask_card", keys="0")["keys"] == "0"
     assert "keys" not in entry(KeysEnded(), "ask_card", keys="862")

@@ -1,0 +1,51 @@
+"""What is written of a call's turns while it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ivr.line.messages import PlayoutStarted
+from ivr.store.records import Said, TurnRecord
+from ivr.turn import Hypothesis, Understood
+from ivr.turn_log import CameIn, TurnLog
+
+
+class Written:
+    """A store that keeps the turns it is given, by their index."""
+
+    def __init__(self) -> None:
+        self.turns: dict[int, TurnRecord] = {}
+
+    async def turn(self, _call: str, turn: TurnRecord) -> None:
+        self.turns[turn.index] = turn
+
+
+def test_the_record_of_a_call_that_goes_on_tells_what_is_asked_now():
+    async def asked() -> Written:
+        store = Written()
+        turns = TurnLog(store, "c1", lambda: (Said(text="Which card?", heard_ms=900, total_ms=900),))
+        await turns.said("which_card", "en", (Said(text="Which card?"),))
+        turns.sensitive(True)
+        turns.answer(CameIn(Understood(Hypothesis("8620"), value="8620"), keys="8620"), 1, None, "digits")
+        await turns.said("sure", "en", (Said(text="Ending in ****?", sensitive=True),))
+        return store
+
+    store = asyncio.run(asked())
+    assert [(t.step, t.said[0].text) for t in store.turns.values()] == [
+        ("which_card", "Which card?"),
+        ("sure", "Ending in ****?"),
+    ]
+    assert store.turns[1].keys is None
+
+
+def test_an_answer_replaces_what_was_written_of_its_question():
+    async def answered() -> Written:
+        store = Written()
+        turns = TurnLog(store, "c1", lambda: (Said(text="Well?", heard_ms=400, total_ms=400),))
+        await turns.said("ask", "en", (Said(text="Well?"),))
+        turns.answer(CameIn(Understood(Hypothesis("yes"), value="yes")), 1, None, "yes_no")
+        await turns.playout_began(PlayoutStarted(leg=1, playout=1, at_ms=900), render_ms=5)
+        return store
+
+    (turn,) = asyncio.run(answered()).turns.values()
+    assert (turn.step, turn.value, turn.said[0].heard_ms) == ("ask", "yes", 400)
