@@ -95,7 +95,7 @@ def to_record(given: Input, sensitive: bool, open_slots: Collection[str] = ()) -
     elif isinstance(given, Key) and sensitive:
         fields = Key(shape(given.digit))
     record: dict[str, Any] = {"input": _NAMES[type(given)]}
-    if isinstance(given, Fetched) and _size(given.data) > MAX_DATA_BYTES:
+    if isinstance(given, Fetched) and not _fits(given.data):
         fields, record["cut"] = replace(given, data=None), True
     record["given"] = msgspec.to_builtins(fields)
     if sensitive and isinstance(given, (Heard, Key, KeysEnded)):
@@ -181,8 +181,12 @@ def _bounded(said: Understood) -> Understood:
     )
 
 
-def _size(data: object) -> int:
-    return len(msgspec.json.encode(data))
+def _fits(data: object) -> bool:
+    """Whether `data` can be kept as JSON; deep nests and half characters cannot."""
+    try:
+        return len(msgspec.json.encode(data)) <= MAX_DATA_BYTES
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return False
 
 
 def _hidden(plan: Plan, here: Lookup, data: object) -> object:

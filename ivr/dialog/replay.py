@@ -77,13 +77,15 @@ class Trace:
 
     Attributes:
         outcome: of the plan's end; empty when the call ended before the plan did.
-        stuck: why the recording could not be followed to its end; empty when it was.
+        stuck: why the recording could not be followed further; empty when it ended where somebody was listened to.
+        over: nothing that was recorded was left by then, so that it ended there too.
         strayed: the first place where the call had been elsewhere when it was recorded; empty when there is none.
     """
 
     stops: tuple[Stop, ...]
     outcome: str = ""
     stuck: str = ""
+    over: bool = True
     strayed: str = ""
 
     @property
@@ -132,7 +134,7 @@ def as_records_would(trace: Trace) -> Trace:
     stops = [_outline(stop) for stop in trace.stops]
     if stops:
         stops[-1] = replace(stops[-1], slot="")
-    return Trace(tuple(stops), trace.outcome, trace.stuck, trace.strayed)
+    return replace(trace, stops=tuple(stops))
 
 
 def _outline(stop: Stop) -> Stop:
@@ -238,7 +240,8 @@ class _Replay:
             stop, ended = self._give(meant, record.at, _worded(record, given))
             stops.append(stop)
             outcome = ended or outcome
-        return Trace(tuple(stops), outcome, stuck, self._strayed)
+        over = not (self._caller or self._fetched or self._connected or self._messages)
+        return Trace(tuple(stops), outcome, stuck, over, self._strayed)
 
     def _next(self) -> tuple[InputRecord, Input] | str:
         """What comes next for what the plan waits for; else why nothing does, empty when the recording is over."""

@@ -109,6 +109,20 @@ def test_records_are_bounded():
     assert journal.from_record(large) == Fetched("ok", 200, None)
 
 
+def _nested(depth: int) -> list:
+    data: list = []
+    for _ in range(depth):
+        data = [data]
+    return data
+
+
+@pytest.mark.parametrize("data", [_nested(5_000), {"x": "\ud800"}], ids=["deep", "odd"])
+def test_an_answer_that_cannot_be_kept_is_left_out(data):
+    record = journal.to_record(Fetched("ok", 200, data), sensitive=False)
+    assert record["cut"]
+    assert journal.from_record(record).outcome == "ok"
+
+
 @pytest.mark.parametrize(
     "record",
     [
