@@ -134,10 +134,7 @@ def test_backends_match_by_everything_they_name(folder):
 
 def test_lookups_without_end_are_a_difference(folder):
     """The loader refuses such a plan, the engine leaves it in the end; a scenario need not wait for that."""
-    (folder / "calls.yaml").write_text("plan: plan
-backends: [{status: 404}]
-turns: [{key: 8620}]
-", "utf-8")
+    (folder / "calls.yaml").write_text("plan: plan\nbackends: [{status: 404}]\nturns: [{key: 8620}]\n", "utf-8")
     (one,) = scenario.read(folder / "calls.yaml")
     plan = plan_of(folder / "plans", PLAN)
     plan = replace(plan, steps={**plan.steps, "find": replace(plan.steps["find"], on={"404": "find"})})
