@@ -26,8 +26,10 @@ STRONG = 0.7
 
 # A value that is less of the utterance than this is no reason to leave a question in it unanswered.
 _MOST_OF_IT = 0.5
-# Confidence of a free reading beside a rejected answer, from which a command counts, and one of a single short word.
-_SURE_COMMAND, _SURE_SHORT_COMMAND = 0.3, 0.6
+# Confidence from which a command counts: of the best reading and of a free one beside it, of longer ones and of single
+# short words, which noises are taken for.
+_SURE_COMMAND = {"best": 0.0, "beside": 0.3}
+_SURE_SHORT_COMMAND = {"best": 0.35, "beside": 0.6}
 _SHORT_COMMAND = {"zh": 2, "en": 8}
 _SURE_BESIDE = 0.5
 _READINGS = 5
@@ -101,8 +103,8 @@ def _commanded(
     """The command that the best reading or, with a higher bar, a free one beside it is; None otherwise."""
     for text, confidence in said:
         short = len(expected.plain(text)) <= _SHORT_COMMAND.get(expectation.language, 0)
-        sure = confidence >= (_SURE_SHORT_COMMAND if short else _SURE_COMMAND)
-        if text != hypothesis.text and not sure:
+        sure = (_SURE_SHORT_COMMAND if short else _SURE_COMMAND)["best" if text == hypothesis.text else "beside"]
+        if confidence < sure:
             continue
         command = _command(expectation, asked, text)
         # "Never mind" answers a question with no.

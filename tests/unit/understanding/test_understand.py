@@ -142,6 +142,12 @@ def test_a_command_goes_before_any_value(slot, language, text, command):
     assert understand(asking(slot, language, commands=()), text).command == ""
 
 
+def test_a_short_command_that_is_hardly_heard_is_none():
+    """Noises are taken for short words."""
+    heard = Hypothesis("help", 0.2)
+    assert understanding.understand(VOCABULARY, asking(""), heard).command == ""
+
+
 def test_a_choice_of_the_same_words_goes_before_a_command():
     """Where "help" is on offer it is an answer."""
     offered = Expectation("choice", "en", ("help", "balance"), commands=COMMANDS)
