@@ -55,10 +55,14 @@ def understand(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hyp
     said = [(hypothesis.text, hypothesis.confidence), *_free(expectation, hypothesis)]
     if commanded := _commanded(expectation, asked, hypothesis, said):
         return commanded
-    if corrected := _corrected(vocabulary, expectation, asked, hypothesis):
-        return corrected
+    corrected = _corrected(vocabulary, expectation, asked, hypothesis)
     if expectation.kind == "open":
-        return _open(vocabulary, expectation, hypothesis)
+        opened = _open(vocabulary, expectation, hypothesis)
+        if corrected is None:
+            return opened
+        return replace(opened, slots=corrected.slots, corrects=corrected.corrects, other=corrected.other)
+    if corrected is not None:
+        return corrected
     understood = _expected(vocabulary, expectation, asked, hypothesis)
     if expectation.digress and expectation.kind not in _AT_ONCE and not _fills_most(understood, asked):
         answer = vocabulary.knowledge.find([t for t, _ in _readings(hypothesis)], expectation.language)

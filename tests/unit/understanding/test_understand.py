@@ -231,6 +231,13 @@ def test_a_correction_where_a_yes_or_no_was_asked_for():
     assert (heard.value, heard.corrects, values(heard)) == ("no", True, {"place": "dongdan"})
 
 
+def test_a_correction_in_an_open_answer_leaves_the_answer_open():
+    """It may be a question as well."""
+    understood = understand(asking("", "en", "day"), "no, I meant friday")
+    assert (understood.value, understood.corrects) == ("no, I meant friday", True)
+    assert values(understood) == {"day": "2026-11-20"}
+
+
 @pytest.mark.parametrize("text", ["No, it wasn't me.", "no", "not me"])
 def test_a_plain_no_corrects_nothing(text):
     """Whatever slots there are."""
