@@ -67,8 +67,23 @@ def test_every_way_a_lookup_and_a_transfer_may_end():
         assert "Please leave a message" in typed(f"#0\n{outcome}\n/message\n", plan=BANK)
 
 
-def test_undo_goes_back_one_input():
-    """To the very beginning and no further."""
+def test_live_back_ends_are_asked(tmp_path):
+    """Nobody is there: that is an answer, too."""
+    file = tmp_path / "config.toml"
+    file.write_text('[[backend]]\nname = "bank"\nurl = "http://127.0.0.1:1"\nnetworks = ["127.0.0.0/8"]\n', "utf-8")
+    out = typed(
+        "I lost my card\nyes\n#8620\nyes\n/back\n#0\n/busy\n/message m\n",
+        "--live", "--config", str(file), plan=BANK,
+    )  # fmt: skip
+    assert "answered: failed" in out
+    assert "I cannot reach the bank's computer" in out
+    assert "tells bank: message.left /events {'message': 'm', 'language': 'en'}\n       refused" in out
+
+
+def test_undo_goes_back_one_line():
+    """However many keys it had; to the very beginning and no further."""
+    assert "step identity/who" in typed("what is my balance\n#8620\n/back\n/state\n", plan=BANK).splitlines()[-2]
+    assert "card" not in typed("what is my balance\n#8620\n/back\n/state\n", plan=BANK).splitlines()[-2]
     out = typed("my card is lost\n/back\n/back\n/state\n")
     assert out.count("taken back") == 1
     assert "this is the beginning" in out
