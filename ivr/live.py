@@ -15,7 +15,7 @@ from ivr.backend.client import Backends, Request
 from ivr.config import Config
 from ivr.dialog.state import Fetch, Fetched, Tell
 
-TELL_WITHIN_S = 5
+TELL_WITHIN_S = 2
 """A notification that is not taken by then goes on being tried until the command ends."""
 
 

@@ -65,7 +65,7 @@ TURN = Record(
 )
 _MATCH = Record(
     {
-        "method": Key(Word(("GET", "POST", "PUT", "PATCH", "DELETE"))),
+        "method": Key(Word(("GET", "POST", "PUT"))),
         "path": Key(_TEXT),
         "query": Key(_NAMED),
         "body": Key(_NAMED),
