@@ -250,6 +250,8 @@ def test_other_words_are_none_of_these(whisper: Subject, said: str) -> None:
     for kind in ("yes_no", "digits", "choice"):
         heard = whisper.hear(_flite(said), kind)
         assert (heard.text, heard.rejected) == ("", "none_of_these"), kind
+        expected = {"yes", "no", "unsure", *whisper.phrases}
+        assert {a.text for a in heard.alternatives} - expected, f"{kind}: what was read freely is handed on"
 
 
 @pytest.mark.parametrize("seed", range(3))
