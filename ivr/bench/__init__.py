@@ -22,6 +22,7 @@ BENCHES = {
     "hearing": "ivr.bench.hearing",
     "voice": "ivr.bench.voice",
     "reload": "ivr.bench.reload",
+    "bank": "ivr.bench.bank",
     "loading": "ivr.bench.loading",
 }
 

@@ -73,7 +73,8 @@ class Server:
 
     plans: name -> YAML text, or a Path to copy (with its knowledge file). numbers: dicts of [[number]].
     settings: whole sections that are laid over the defaults, e.g. {"lines": {"processes": 3}}.
-    Raises Unavailable when it does not become ready; its last words are in the text.
+    `environment` may be added to before it starts. Raises Unavailable when it does not become ready; its last words are
+    in the text.
     """
 
     def __init__(self, plans: Mapping[str, str | Path], numbers: list[dict[str, str]],
@@ -96,6 +97,7 @@ class Server:
             self._tree[section] = {**self._tree.get(section, {}), **value} if mapping else value
         self._write(plans)
         self.process: asyncio.subprocess.Process | None = None
+        self.environment: dict[str, str] = {}
 
     def _write(self, plans: Mapping[str, str | Path]) -> None:
         dialplans = self.folder / "dialplans"
@@ -126,7 +128,7 @@ class Server:
         with self.log_file.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "ivr", "serve", "--config", str(self.folder / "config.toml"),
-                cwd=self.folder, env={**os.environ, TOKEN_ENV: self.token, "PYTHONPATH": str(ROOT)},
+                cwd=self.folder, env={**os.environ, TOKEN_ENV: self.token, "PYTHONPATH": str(ROOT), **self.environment},
                 stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
         end = time.monotonic() + START_S

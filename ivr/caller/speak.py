@@ -1,4 +1,4 @@
-"""What a caller says: WAV files, or text spoken by a synthesiser of the system (espeak-ng, flite).
+"""What a caller says: WAV files, or text spoken by a synthesiser of the system (espeak-ng, flite, Festival).
 
 Not the server's own voices: the caller stays a stranger. Blocking; run `speak` in a thread where that matters.
 """
@@ -54,10 +54,12 @@ def at_telephone_rate(pcm: np.ndarray, rate_hz: int) -> np.ndarray:
 def speak(text: str, language: str = "en", voice: str = "") -> np.ndarray:
     """`text` as 8 kHz int16 audio at a usual telephone level, without silence at its ends.
 
-    voice: a flite voice for English (slt, rms, awb, kal16) or an espeak-ng voice. Raises Unavailable when neither
-    program is installed or the synthesis fails.
+    voice: a flite voice for English (slt, rms, awb, kal16), `festival` for Festival's own, or an espeak-ng voice.
+    Raises Unavailable when the program is not installed or the synthesis fails.
     """
-    if language == "en" and voice in ("", "slt", "rms", "awb", "kal16") and shutil.which("flite"):
+    if voice == "festival":
+        pcm = _festival(text)
+    elif language == "en" and voice in ("", "slt", "rms", "awb", "kal16") and shutil.which("flite"):
         with tempfile.NamedTemporaryFile(suffix=".wav") as file:
             _run(["flite", "-voice", voice or "slt", "-t", text, "-o", file.name])
             pcm = read_wav(file.name)
@@ -79,9 +81,17 @@ def speak(text: str, language: str = "en", voice: str = "") -> np.ndarray:
     return (pcm * min(4.0, 16_000 / peak)).astype(np.int16)
 
 
-def _run(command: list[str]) -> bytes:
+def _festival(text: str) -> np.ndarray:
+    if not shutil.which("text2wave"):
+        raise Unavailable("no Festival to speak with: apt-get install festival festvox-kallpc16k")
+    with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+        _run(["text2wave", "-o", file.name], text)
+        return read_wav(file.name)
+
+
+def _run(command: list[str], given: str = "") -> bytes:
     try:
-        done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=True)
+        done = subprocess.run(command, input=given.encode(), capture_output=True, timeout=TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         raise Unavailable(f"{command[0]} failed: {error}") from None
     return done.stdout

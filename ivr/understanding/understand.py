@@ -23,6 +23,8 @@ SURE_OF_MEANING = 0.7
 """Score of a match from which it does not matter how the sentence sounds: more words would not change the answer."""
 STRONG = 0.7
 """Score of a match from which a question is answered although something else was asked."""
+UNCLEAR = 0.4
+"""Confidence below which a sentence that means nothing is not a question without an answer: it was not understood."""
 
 # A value that is less of the utterance than this is no reason to leave a question in it unanswered.
 _MOST_OF_IT = 0.5
@@ -126,7 +128,7 @@ def _corrected(
 ) -> Understood | None:
     """The correction that the utterance makes and that fills a slot, or asks for the other one; None otherwise."""
     language, wanted = expectation.language, _wanted(vocabulary, expectation)
-    value = "no" if asked.kind == "yes_no" else ""
+    value = {"yes_no": "no", "open": hypothesis.text}.get(asked.kind, "")
     for text, confidence in _readings(hypothesis):
         correction = commands.correction(text, language)
         if commands.other_one(text, language):
@@ -224,6 +226,8 @@ def _open(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypothes
     readings = _readings(hypothesis)
     filled = slots.read_all(_wanted(vocabulary, expectation), None, readings, language, expectation.today)
     match = vocabulary.knowledge.find([t for t, _ in readings], language)
+    if match is None and not filled and hypothesis.confidence < UNCLEAR:
+        return Understood(hypothesis, partial=unfinished)
     if match is None:
         return Understood(hypothesis, value=hypothesis.text, complete=sounds_ended and not unfinished,
                           partial=unfinished, slots=filled)  # fmt: skip

@@ -120,8 +120,8 @@ async def test_a_call_that_arrives_with_the_end_of_another_lives(pair):
         ours, theirs = placed.leg, incoming.leg
         await a.expect(m.LegState, leg=ours, state="answered")
         await b.expect(m.LegState, leg=theirs, state="answered")
-    for ours, theirs in [*others, (ours, theirs)]:
-        assert (await hang_up(a, ours, b, theirs)).by == "us"
+    for one, other in [*others, (ours, theirs)]:
+        assert (await hang_up(a, one, b, other)).by == "us"
 
 
 @pytest.mark.parametrize("peer", ["b", "tcp"])
