@@ -23,6 +23,7 @@ class Live:
     """Back ends while the `with` lasts. Their log lines are not for the terminal."""
 
     def __init__(self, config: Config) -> None:
+        self._logging = structlog.get_config()
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         self._runner = asyncio.Runner()
         self._backends = self._runner.run(_made(config))
@@ -33,6 +34,7 @@ class Live:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._runner.run(self._backends.close())
         self._runner.close()
+        structlog.configure(**self._logging)
 
     def fetch(self, asked: Fetch) -> tuple[Fetched, str]:
         """What the back end answers, and why when it is not `ok`."""

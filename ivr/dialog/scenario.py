@@ -1,6 +1,6 @@
 """Scenarios: calls written down in YAML, what the caller does and what must come of it; read and walked.
 
-README.md, "Rehearsing a plan", explains the format. Pure but for reading the file; knows nothing of terminals.
+docs/rehearsing.md explains the format. Pure but for reading the file; knows nothing of terminals.
 """
 
 from __future__ import annotations
