@@ -33,6 +33,7 @@ from ivr.dialog.state import (
     Fetched,
     Heard,
     Input,
+    Key,
     Listen,
     Recorded,
     Silence,
@@ -70,6 +71,7 @@ class _Terminal:
     def run(self, lines: Iterator[str]) -> None:
         """Until the call, or the input, is over."""
         self._show(self._call.last)
+        self._look_up()
         for line in lines:
             text = _UNSEEN.sub(" ", line[:_MAX_LINE_CHARS]).strip()
             if text in ("/quit", "/exit"):
@@ -77,6 +79,7 @@ class _Terminal:
             before = len(self._call.moments)
             if text:
                 self._line(text)
+                self._look_up()
             if (added := len(self._call.moments) - before) > 0:
                 self._by_line.append(added)
             if isinstance(self._call.last.awaited, End):
@@ -121,15 +124,20 @@ class _Terminal:
 
     def _give(self, given: Input) -> None:
         if not self._call.takes(given):
-            return self._print(f"the call {rehearsal.describe(self._call.last.awaited)}{self._hint()}", dim=True)
+            return self._refuse()
         if isinstance(given, Heard):
             self._heard(given)
         return self._show(self._call.give(given))
+
+    def _refuse(self) -> None:
+        self._print(f"the call {rehearsal.describe(self._call.last.awaited)}{self._hint()}", dim=True)
 
     def _press(self, pressed: str) -> None:
         pressed = pressed.replace(" ", "")
         if not re.fullmatch("[0-9*#A-Da-d]{1,64}", pressed):
             return self._print("keys are 0 to 9, * and #, like /key 1", dim=True)
+        if not self._call.takes(Key(pressed[0])):
+            return self._refuse()
         for moment in self._call.press(pressed.upper()):
             self._show(moment, quiet=not moment.actions or moment is not self._call.last)
         return None
@@ -185,8 +193,11 @@ class _Terminal:
         if not quiet:
             step = moment.state.step
             self._print(f"       at {step}{self._place(step)}{self._hint()}", dim=True)
-        if isinstance(moment.awaited, Fetch) and self._live is not None and moment is self._call.last and not again:
-            answer, reason = self._live.fetch(moment.awaited)
+
+    def _look_up(self) -> None:
+        """Ask the real back ends for as long as the call waits for one."""
+        while self._live is not None and self._asks:
+            answer, reason = self._live.fetch(self._call.last.awaited)
             shown = json.dumps(answer.data, ensure_ascii=False)[:500] if answer.data is not None else reason
             self._print(f"       answered: {answer.outcome} {answer.status or ''} {shown}", dim=True)
             self._show(self._call.give(answer))
@@ -196,7 +207,7 @@ class _Terminal:
         return f" ({at.file}:{at.line})" if at is not None and at.line else ""
 
     def _hint(self) -> str:
-        if self._asks:
+        if self._asks and self._live is None:
             return "; /answer 200 {...}, /timeout or /failed"
         return "; /connected, /busy, /no_answer or /failed" if isinstance(self._call.last.awaited, Connect) else ""
 

@@ -80,6 +80,7 @@ def test_live_back_ends_are_asked(tmp_path):
         "--live", "--config", str(file), plan=BANK,
     )  # fmt: skip
     assert "answered: failed" in out
+    assert "/answer" not in out
     assert "I cannot reach the bank's computer" in out
 
 
@@ -105,6 +106,7 @@ def test_undo_goes_back_one_line():
         ("/answer 200 " + "[" * 90_000, "is not JSON"),
         ("/answer 200", "the call listens for open"),
         ("/key", "keys are 0 to 9"),
+        ("#0\n#1", "the call rings agents (bridge, 30 s); /connected"),
         ("#12x", "keys are 0 to 9"),
         ("/key " + "1" * 65, "keys are 0 to 9"),
         ("/message", "the call listens for open"),
