@@ -302,10 +302,11 @@ _NOT_PAUSE_EN = re.compile(
 )
 _NOT_TWO_EN = re.compile(r"^no (?:\| )?not (?P<x>[\w']+) (?P<y>[\w']+)$")
 _MEANT_EN = re.compile(
-    r"^(?:.{0,30}\b)?(?:i (?:actually )?meant(?: to say)?|make that"
+    r"^(?:(?:.{0,30}\b)?i (?:actually )?meant(?: to say)?"
+    r"|(?:(?:no|nope|sorry|i'm sorry|wait|oh|well|actually|please|um|uh)(?: \|)? )*(?:(?:please )?make that"
     r"|(?:no|sorry|wait|actually)(?: \|)? (?:i (?:said|mean|want|wanted)|make (?:it|that)|it's|it is|it should be)"
     r"|i (?:was wrong|made a mistake)(?: \|)? (?:it's|it is)"
-    r"|that's (?:wrong|not right)(?: \|)? (?:it's|it is))(?: \|)? (?P<y>.+)$"
+    r"|that's (?:wrong|not right)(?: \|)? (?:it's|it is)))(?: \|)? (?P<y>.+)$"
 )
 _OTHER_EN = re.compile(
     r"\b(?:the |my )?other (?:one|card|account|place|branch|number|option)\b"
