@@ -47,7 +47,7 @@ from ivr.speech import spoken
 HELP = """  WORDS               say them
   #8620#              press keys (the first # only begins the line); then a pause
   /key 1              press one or more keys
-  /silence            say nothing
+  /silence            say nothing, as an empty line does
   /connected /busy /no_answer /failed    how a transfer ends
   /answer 200 {"name": "Li"}             what a back end answers; /timeout, /failed when it does not
   /message NAME       leave a message
@@ -77,9 +77,8 @@ class _Terminal:
             if text in ("/quit", "/exit"):
                 return
             before = len(self._call.moments)
-            if text:
-                self._line(text)
-                self._look_up()
+            self._line(text or "/silence")
+            self._look_up()
             if (added := len(self._call.moments) - before) > 0:
                 self._by_line.append(added)
             if isinstance(self._call.last.awaited, End):

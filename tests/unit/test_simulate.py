@@ -113,7 +113,8 @@ def test_undo_goes_back_one_line():
         ("\x00\x1b[31m", "heard: [31m"),
         ("🙂" * 30, "heard: 🙂"),
         ("x" * 200_000, "heard: xxx"),
-        ("", "no more input; the call stands at question"),
+        ("", "said: I did not hear anything."),
+        ("/silence", "said: I did not hear anything."),
         ("/quit", ""),
     ],
 )
