@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from ivr import __version__, log
+from ivr import __version__, log, voicemail
 from ivr.backend.client import Backends
 from ivr.config import Config, secret
 from ivr.dialog.plan import Plan
@@ -50,6 +50,7 @@ class App:
         self.health = Health(config, self.plans)
         recordings = config.store.recordings
         self._recordings = config.path(recordings) if recordings else None
+        self._messages = config.path(config.store.messages)
         self.store = Store(config.store.url, config.root, recordings)
 
     async def run(self) -> None:
@@ -67,7 +68,7 @@ class App:
             closing.later(self.backends.close)
             web = await server.start(
                 create_app(self.store, self.health.status, self.health.reload, secret(self.config.http.token_env),
-                           self._recordings, self.config.http.token_env),
+                           self._recordings, self._messages, self.config.http.token_env),
                 self.config.http.host, self.config.http.port,
             )  # fmt: skip
             closing.later(web.cleanup)
@@ -141,6 +142,7 @@ class App:
                 purged = await self.store.purge(self.config.store.retention_days)
                 if purged.calls:
                     logger.info("purged", calls=purged.calls, recordings=purged.recordings)
+                await asyncio.to_thread(voicemail.purge, self._messages, self.config.store.retention_days)
             except Exception:
                 logger.exception("purge failed; tried again later")
             await asyncio.sleep(PURGE_EVERY_S)

@@ -177,7 +177,7 @@ class Hearing(_Section, frozen=True):
     """An utterance is cut here. Milliseconds."""
     complete_ms: Milliseconds = 260
     """End-of-speech wait once what is expected is complete: a yes, a date, six digits. Milliseconds."""
-    finished_ms: Milliseconds = 440
+    finished_ms: Milliseconds = 500
     """End-of-speech wait of an open answer that sounds finished; grows with this caller's own pauses. Milliseconds."""
     wait_ms: Milliseconds = 900
     """End-of-speech wait of any other open answer; grows with this caller's own pauses. Milliseconds."""

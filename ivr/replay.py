@@ -73,7 +73,7 @@ class Replayer:
         before = replay.as_recorded(recording, detail.turns, detail.call.outcome or "")
         known = replay.as_records_would(after)
         found = replay.difference(before, known) or replay.new_words(after, detail.turns)
-        return Compared(detail.call, before, known, found, "" if found else after.stuck)
+        return Compared(detail.call, before, known, found, "" if found or after.over else after.stuck)
 
     async def _plan(self, name: str, version: str) -> Plan | None:
         if (name, version) not in self._plans:
@@ -83,13 +83,15 @@ class Replayer:
 
 
 def _judged(call: CallRecord, before: Trace, after: Trace) -> Compared:
-    """A call that its own plan does not lead where it was recorded says nothing about a draft."""
-    if before.strayed or before.stuck:
-        return Compared(
-            call, before, after, failed=f"its own plan leads elsewhere now: {before.strayed or before.stuck}"
-        )
+    """A call that its own plan does not lead where it was recorded says nothing about a draft.
+
+    Both may wait in the end for what was not recorded: the caller hung up while a back end or an agent was asked.
+    """
+    elsewhere = before.strayed or ("" if before.over else before.stuck)
+    if elsewhere:
+        return Compared(call, before, after, failed=f"its own plan leads elsewhere now: {elsewhere}")
     found = replay.difference(before, after)
-    return Compared(call, before, after, found, "" if found else after.stuck)
+    return Compared(call, before, after, found, "" if found or before.stuck == after.stuck else after.stuck)
 
 
 def _restored(name: str, version: str, files: dict[str, str]) -> Plan | None:

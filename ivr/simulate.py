@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -174,9 +176,7 @@ class _Terminal:
 
 
 def _lines(source: TextIO, out: TextIO) -> Iterator[str]:
-    """The lines of a terminal or a pipe, however broken; the terminal gets a prompt."""
-    if isinstance(reconfigure := getattr(source, "reconfigure", None), Callable):  # type: ignore[arg-type]
-        reconfigure(encoding="utf-8", errors="replace")
+    """The lines of a terminal or a pipe; the terminal gets a prompt."""
     while True:
         if source.isatty() and out.isatty():
             print("> ", end="", file=out, flush=True)
@@ -255,22 +255,37 @@ def main(argv: list[str] | None = None, source: TextIO | None = None, out: TextI
     arguments = _parser().parse_args(argv)
     plan = load(_plan_file(arguments.plan))
     now = arguments.now or datetime.now(UTC).astimezone()
-    if arguments.picture:
-        _draw(plan, arguments.picture)
+    for stream in (source, out):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        if arguments.picture:
+            _draw(plan, arguments.picture)
+            return 0
+        if arguments.script or arguments.all:
+            return _walk(plan, arguments, now, out)
+        return _type(plan, arguments.language or plan.languages[0], now, source, out)
+    except BrokenPipeError:
+        # Whoever read along has gone; the interpreter must not fail once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
         return 0
-    if arguments.script or arguments.all:
-        files = arguments.script or sorted(rehearse.FOLDER.glob("*.yaml"))
-        found = rehearse.scenarios(files, plan.name)
-        if not found:
-            print(f"no scenario calls the plan `{plan.name}`", file=out)
-            return 1
-        report = rehearse.rehearse(plan, found, now)
-        if arguments.json:
-            print(rehearse.as_json(report), file=out)
-        else:
-            rehearse.tell(report, out)
-        return 0 if report.enough(arguments.least_steps, arguments.least_ways) else 1
-    language = arguments.language or plan.languages[0]
+
+
+def _walk(plan: Plan, arguments: argparse.Namespace, now: datetime, out: TextIO) -> int:
+    files = arguments.script or sorted(rehearse.FOLDER.glob("*.yaml"))
+    found = rehearse.scenarios(files, plan.name)
+    if not found:
+        print(f"no scenario calls the plan `{plan.name}`", file=out)
+        return 1
+    report = rehearse.rehearse(plan, found, now)
+    if arguments.json:
+        print(rehearse.as_json(report), file=out)
+    else:
+        rehearse.tell(report, out)
+    return 0 if report.enough(arguments.least_steps, arguments.least_ways) else 1
+
+
+def _type(plan: Plan, language: str, now: datetime, source: TextIO, out: TextIO) -> int:
     if language not in plan.languages:
         mend = "it speaks " + ", ".join(plan.languages)
         raise InvalidInput(Problem(plan.file, f"the plan does not speak `{language[:20]}`", mend=mend))

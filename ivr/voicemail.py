@@ -7,6 +7,7 @@ thread; the file is written in a worker thread. Knows nothing of plans.
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 import wave
 from collections.abc import Callable, Coroutine
@@ -23,6 +24,14 @@ log = structlog.get_logger(__name__)
 
 NO_INPUT_MS = 5_000
 _BYTES_A_MS = RATE_HZ * 2 // 1000
+
+
+def purge(folder: Path, retention_days: int) -> None:
+    """Delete the messages that are older than so many days."""
+    before = time.time() - retention_days * 86_400
+    for path in folder.glob("*.wav"):
+        if path.stat().st_mtime < before:
+            path.unlink(missing_ok=True)
 
 
 class MessageTaker:

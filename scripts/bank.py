@@ -59,11 +59,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+import yaml
 from aiohttp import web
 from bank_branches import Language, Position, nearest, say_distance, say_hours
 from bank_ledger import CUSTOMERS, Customer, Event, Failed, KeyReused, Ledger, holders
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 from standardwebhooks import Webhook, WebhookVerificationError
 
 PLACES = Path(__file__).resolve().parents[1] / "dialplans" / "bank.places.yaml"
@@ -388,9 +387,9 @@ FAULTS = {"slow": slow, "not-json": not_json, "big": big, "redirect": redirect, 
 def load_places(file: Path) -> dict[str, Position]:
     """Where each place is, by its id. Raises CannotStart."""
     try:
-        tree = YAML(typ="safe").load(file.read_text("utf-8"))
+        tree = yaml.load(file.read_text("utf-8"), Loader=yaml.CSafeLoader)
         return {place["id"]: msgspec.convert(place["at"], Position) for place in tree["places"]}
-    except (OSError, UnicodeDecodeError, YAMLError, msgspec.ValidationError, KeyError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError, KeyError, TypeError) as error:
         raise CannotStart(f"{file}: {type(error).__name__}: {error} (put the file back as it was shipped)") from None
 
 

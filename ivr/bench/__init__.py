@@ -21,6 +21,7 @@ BENCHES = {
     "capacity": "ivr.bench.capacity",
     "hearing": "ivr.bench.hearing",
     "voice": "ivr.bench.voice",
+    "reload": "ivr.bench.reload",
     "bank": "ivr.bench.bank",
     "loading": "ivr.bench.loading",
 }

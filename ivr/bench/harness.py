@@ -178,11 +178,18 @@ class Server:
 
     async def get(self, path: str) -> Any:
         """The JSON body of GET `path`. Raises HTTPError, OSError."""
+        return await self._fetch(path, "GET")
 
+    async def post(self, path: str) -> Any:
+        """The JSON body that POST `path` answers. Raises HTTPError, OSError."""
+        return await self._fetch(path, "POST")
+
+    async def _fetch(self, path: str, method: str) -> Any:
         def fetch() -> Any:
             request = urllib.request.Request(
-                f"http://127.0.0.1:{self.http_port}{path}", headers={"Authorization": f"Bearer {self.token}"}
-            )
+                f"http://127.0.0.1:{self.http_port}{path}", headers={"Authorization": f"Bearer {self.token}"},
+                method=method,
+            )  # fmt: skip
             with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
                 return json.loads(answer.read())
 

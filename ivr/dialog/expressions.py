@@ -85,8 +85,9 @@ _OPERATORS = (ast.And, ast.Or, ast.Not, ast.USub, ast.UAdd, ast.Add, ast.Sub, as
               ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn, ast.Is, ast.IsNot, ast.Load)  # fmt: skip
 
 
-def _check(node: ast.AST, known: set[str], names: set[str], depth: int) -> None:
-    column = getattr(node, "col_offset", -1) + 1
+def _check(node: ast.AST, known: set[str], names: set[str], depth: int, around: int = 0) -> None:
+    """`around` is the column of what `node` stands in, for operators, which have none."""
+    column = getattr(node, "col_offset", around - 1) + 1
     if depth > MAX_DEPTH:
         raise ExpressionFault("nested too deeply", column)
     match node:
@@ -106,14 +107,14 @@ def _check(node: ast.AST, known: set[str], names: set[str], depth: int) -> None:
                 raise ExpressionFault(f"`{name}` takes {low} to {high} values" if low < high else
                                       f"`{name}` takes {low} value{'s' if low > 1 else ''}", column)  # fmt: skip
             for argument in arguments:
-                _check(argument, known, names, depth + 1)
+                _check(argument, known, names, depth + 1, column)
             return
     if isinstance(node, (ast.Tuple, ast.List)):
         raise ExpressionFault("a list may only stand after `in`", column)
     if not isinstance(node, (*_FORMS, *_OPERATORS)):
         raise ExpressionFault("only slots, values, comparisons, + - * / and functions may stand here", column)
     for child in _parts(node):
-        _check(child, known, names, depth + 1)
+        _check(child, known, names, depth + 1, column)
 
 
 def _parts(node: ast.AST) -> Iterator[ast.AST]:

@@ -78,7 +78,10 @@ def path(plan: Plan, state: State, template: str, now: datetime) -> str:
     A value of dots alone is left out: it would lead to another path (section 5.2.4).
     """
     known = _plain(plan, state, now)
-    return NAMED.sub(lambda m: quote(known.get(m[1], ""), safe="") if known.get(m[1], "").strip(".") else "", template)
+    return NAMED.sub(
+        lambda m: quote(known.get(m[1], ""), safe="", errors="replace") if known.get(m[1], "").strip(".") else "",
+        template,
+    )
 
 
 def _plain(plan: Plan, state: State, now: datetime) -> dict[str, str]:
@@ -149,4 +152,6 @@ def saved(slot: Slot, data: object, place: str) -> Filled | None:
 
 def clean(text: str) -> str:
     """A value from outside made safe to say: bounded, one line, without braces that would be read as values."""
-    return re.sub(r"[{}\x00-\x1f\x7f]+", " ", text[: MAX_VALUE_CHARS * 2]).strip()[:MAX_VALUE_CHARS]
+    return re.sub(r"[{}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+", " ", text[: MAX_VALUE_CHARS * 2]).strip()[
+        :MAX_VALUE_CHARS
+    ]

@@ -7,7 +7,7 @@ Where something secret is asked for, or was said, a record keeps the shape of it
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -67,7 +67,8 @@ def entry(plan: Plan, state: State, given: Input, now: datetime) -> dict[str, An
         given = replace(given, data=_hidden(plan, here, given.data))
     if not _is_awaited(here, given):
         extra["ignored"] = True
-    return to_record(given, sensitive) | {"step": state.step, "slot": state.slot} | extra
+    open_slots = tuple(name for name, slot in plan.slots.items() if not slot.sensitive)
+    return to_record(given, sensitive, open_slots) | {"step": state.step, "slot": state.slot} | extra
 
 
 def is_secret(plan: Plan, state: State, given: Input, now: datetime) -> bool:
@@ -83,15 +84,18 @@ def is_secret(plan: Plan, state: State, given: Input, now: datetime) -> bool:
     return expected.sensitive or any(plan.slots[name].sensitive for name in names if name in plan.slots)
 
 
-def to_record(given: Input, sensitive: bool) -> dict[str, Any]:
-    """`given` as JSON: `input` (its kind), `given` (its fields), and `masked` when its words are not there."""
+def to_record(given: Input, sensitive: bool, open_slots: Collection[str] = ()) -> dict[str, Any]:
+    """`given` as JSON: `input` (its kind), `given` (its fields), and `masked` when its words are not there.
+
+    `sensitive` masks words, keys and values; those of `open_slots` are kept, for they are no secret themselves.
+    """
     fields = given
     if isinstance(given, Heard):
-        fields = Heard(_masked(given.understood) if sensitive else _bounded(given.understood))
+        fields = Heard(_masked(given.understood, open_slots) if sensitive else _bounded(given.understood))
     elif isinstance(given, Key) and sensitive:
         fields = Key(shape(given.digit))
     record: dict[str, Any] = {"input": _NAMES[type(given)]}
-    if isinstance(given, Fetched) and _size(given.data) > MAX_DATA_BYTES:
+    if isinstance(given, Fetched) and not _fits(given.data):
         fields, record["cut"] = replace(given, data=None), True
     record["given"] = msgspec.to_builtins(fields)
     if sensitive and isinstance(given, (Heard, Key, KeysEnded)):
@@ -151,13 +155,17 @@ def _shown(plan: Plan, name: str, filled: Filled) -> Filled:
     return Filled(shape(filled.value)) if slot is not None and slot.sensitive else filled
 
 
-def _masked(said: Understood) -> Understood:
-    values = {filled.value for filled in said.slots.values()}
+def _masked(said: Understood, open_slots: Collection[str]) -> Understood:
+    hidden = {filled.value for name, filled in said.slots.items() if name not in open_slots}
+    kept = {filled.value for name, filled in said.slots.items() if name in open_slots} | _ANSWERS
     value = said.value
-    if value not in _ANSWERS or value in values:
+    if value in hidden or value not in kept:
         value = MASK if value and value == said.hypothesis.text else shape(value)
     text = MASK if said.hypothesis.text else ""
-    slots = {name: Filled(shape(f.value), f.confidence, MASK if f.text else "") for name, f in said.slots.items()}
+    slots = {
+        name: Filled(f.value if name in open_slots else shape(f.value), f.confidence, MASK if f.text else "")
+        for name, f in said.slots.items()
+    }
     hypothesis = replace(said.hypothesis, text=text, alternatives=())
     return replace(_bounded(said), hypothesis=hypothesis, value=value, slots=slots)
 
@@ -173,8 +181,12 @@ def _bounded(said: Understood) -> Understood:
     )
 
 
-def _size(data: object) -> int:
-    return len(msgspec.json.encode(data))
+def _fits(data: object) -> bool:
+    """Whether `data` can be kept as JSON; deep nests and half characters cannot."""
+    try:
+        return len(msgspec.json.encode(data)) <= MAX_DATA_BYTES
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return False
 
 
 def _hidden(plan: Plan, here: Lookup, data: object) -> object:

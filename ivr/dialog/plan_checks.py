@@ -27,7 +27,8 @@ def alike(one: Slot, other: Slot) -> bool:
 
 def check_file(linker: Linker, steps: Mapping[str, Step]) -> None:
     """What is wrong with one file's steps."""
-    _intents(linker, steps)
+    if linker.whole:
+        _intents(linker, steps)
     if not linker.lost:
         _unreachable(linker, steps)
 
@@ -39,10 +40,11 @@ def check_whole(linkers: Mapping[str, Linker], steps: Mapping[str, Step]) -> Non
 
 
 def notes(linker: Linker, together: Collection[Linker]) -> Iterator[Problem]:
-    """What is worth knowing about one file and keeps nothing from serving."""
+    """What is worth knowing about one file and keeps nothing from serving. Slots of a plan that returns are shared."""
     file = linker.reading.file
     used = {name for each in together for name in (*each.uses, *each.fills)}
-    for name in linker.values["slots"]:
+    shared = any(step["kind"] == "return" for step in linker.values["steps"].values())
+    for name in linker.values["slots"] if not shared else ():
         if name not in used:
             yield file.problem(("slots", name), "no step uses this slot", "remove it, or ask for it")
     for name, step in linker.values["steps"].items():
@@ -144,7 +146,7 @@ def _tell_circle(linkers: Collection[Linker], circle: list[str]) -> None:
 
 def _unfilled(linkers: Collection[Linker], steps: Mapping[str, Step]) -> None:
     """Slots that are looked at and that no step fills. A plan that returns may count on its callers."""
-    if any(linker.lost for linker in linkers):
+    if any(linker.lost or not linker.whole for linker in linkers):
         return
     if any(isinstance(step, Return) and "/" not in step.name for step in steps.values()):
         return

@@ -73,26 +73,20 @@ def _load(file: Path) -> tuple[Plan, tuple[Problem, ...]]:
 
 @dataclass
 class _Draft:
-    """One plan file, read but not yet linked; `calls` are the plans it calls by name."""
+    """One plan file, read but not yet linked.
+
+    `calls` are the plans it calls by name; `slots` and `intents` are its own and theirs, all of them if `whole`: no
+    file that it needs was unreadable.
+    """
 
     stem: str
     reading: Reading
     values: Mapping[str, Any]
     entries: tuple[Entry, ...]
     slots: dict[str, Slot]
+    intents: set[str]
     calls: dict[str, _Draft] = field(default_factory=dict)
-
-    def declared(self) -> dict[str, Slot]:
-        """Its slots and those of the plans it calls."""
-        found: dict[str, Slot] = {}
-        for called in self.calls.values():
-            found |= called.declared()
-        return found | self.slots
-
-    def intents(self) -> set[str]:
-        """What its knowledge and that of the plans it calls can be understood as."""
-        own = {entry.intent for entry in self.entries if entry.intent}
-        return own.union(*(called.intents() for called in self.calls.values()))
+    whole: bool = True
 
 
 class _Loading:
@@ -104,6 +98,7 @@ class _Loading:
         self._readings: list[Reading] = []
         self._drafts: dict[str, _Draft] = {}
         self._open: list[str] = []
+        self._unreadable: set[str] = set()
         self._places: dict[Path, Places | None] = {}
         self._hash = hashlib.sha256()
         self._texts: dict[str, str] = {}
@@ -117,26 +112,31 @@ class _Loading:
         tree = self._tree(file)
         if tree is None:
             return None
-        languages = form.LANGUAGES.read(tree.root.items["languages"], (), Reading(tree)) if (
-            "languages" in tree.root.items) else None  # fmt: skip
+        given = tree.root.items.get("languages")
+        languages = form.LANGUAGES.read(given, (), Reading(tree)) if given else None
         reading = self._reading(tree, tuple(dict.fromkeys(languages or ("en",))))
         values = form.PLAN.read(tree.root, (), reading) or {}
+        failed = len(self._failed)
         entries = self._entries(file, reading.languages)
 
         def places_of(name: str, path: Path_) -> Places | None:
             return self._places_of(file.with_name(name), path, reading)
 
         slots = plan_slots.slots(values["slots"], reading, places_of)
-        draft = self._drafts[file.stem] = _Draft(file.stem, reading, values, entries, slots)
+        intents = {entry.intent for entry in entries if entry.intent}
+        draft = self._drafts[file.stem] = _Draft(file.stem, reading, values, entries, slots, intents)
         self._open.append(file.stem)
         for name, step in values["steps"].items():
             if step["kind"] == "call" and step["plan"]:
                 self._call(draft, file.with_name(f"{step['plan']}.yaml"), ("steps", name, "plan"))
         self._open.pop()
+        draft.whole = len(self._failed) == failed
         return draft
 
     def _call(self, draft: _Draft, file: Path, path: Path_) -> None:
         stem, reading = file.stem, draft.reading
+        if stem in self._unreadable or stem in draft.calls:
+            return
         if stem in self._open:
             circle = " -> ".join((*self._open[self._open.index(stem) :], stem))
             reading.fault(path, f"plans that call one another in a circle: {circle}", "call one of them less")
@@ -145,16 +145,19 @@ class _Loading:
             message = f"there is no plan `{stem}`" if not file.is_file() else f"more than {MAX_CALLED} plans"
             reading.fault(path, message, f"a plan is the file {file.name} beside this one")
             return
-        called = self._drafts.get(stem) or self.draft(file)
+        called = self._drafts[stem] if stem in self._drafts else self.draft(file)
         if called is None:
+            self._unreadable.add(stem)
             return
         for language in draft.reading.languages:
             if language not in called.reading.languages:
                 reading.fault(path, f"plan `{stem}` does not speak `{language}`", "add it to its `languages`")
-        for name, slot in called.declared().items():
-            if name in draft.slots and not plan_checks.alike(draft.slots[name], slot):
+        for name, slot in called.slots.items():
+            if not plan_checks.alike(draft.slots.setdefault(name, slot), slot):
                 message = f"slot `{name}` is declared differently in plan `{stem}`"
-                reading.fault(("slots", name), message, "declare it alike, or give it another name")
+                where = ("slots", name) if name in draft.values["slots"] else path
+                reading.fault(where, message, "declare it alike, or give it another name")
+        draft.intents |= called.intents
         draft.calls[stem] = called
 
     def plan(self, root: _Draft) -> Plan:
@@ -188,7 +191,7 @@ class _Loading:
             languages=root.reading.languages,
             start=linker.start(),
             steps=steps,
-            vocabulary=Vocabulary(Knowledge(self._knowledge(root)), root.declared()),
+            vocabulary=Vocabulary(Knowledge(self._knowledge(root)), root.slots),
             operator=linker.ways.operator or END,
             cancel=linker.ways.cancel or END,
             on_error=linker.ways.on_error or END,
@@ -202,9 +205,10 @@ class _Loading:
         )
 
     def _linker(self, draft: _Draft, prefix: str, outer: Ways) -> Linker:
-        calls = {stem: f"{stem}/{called.values['start'] or next(iter(called.values['steps']), END)}"
-                 for stem, called in draft.calls.items()}  # fmt: skip
-        return Linker(draft.reading, draft.values, prefix, draft.declared(), calls, outer, draft.intents())
+        firsts = {stem: each.values["start"] or next(iter(each.values["steps"]), END)
+                  for stem, each in draft.calls.items()}  # fmt: skip
+        calls = {stem: END if first == END else f"{stem}/{first}" for stem, first in firsts.items()}
+        return Linker(draft.reading, draft.values, prefix, draft.slots, calls, outer, draft.intents, draft.whole)
 
     def _knowledge(self, root: _Draft) -> tuple[Entry, ...]:
         """All entries; those of a called plan whose id is taken get its name before it."""

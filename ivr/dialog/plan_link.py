@@ -76,15 +76,16 @@ class Linker:
     calls: Mapping[str, str]
     outer: Ways
     intents: Collection[str]
+    whole: bool = True
+    """Every file that declares slots and intents could be read; else what is not declared may be in the others."""
     fills: set[str] = field(default_factory=set)
     uses: dict[str, Path_] = field(default_factory=dict)
     lost: bool = False
     """Something could not be found or read, so that what no step leads to cannot be told."""
 
     def __post_init__(self) -> None:
-        node = self.reading.file.root.items.get("steps")
-        self._names: Collection[str] = tuple(getattr(node, "items", ()))
-        self._known = {*self.slots, *FACTS}
+        self._names: Collection[str] = dict.fromkeys(self.reading.file.names("steps"))
+        self._declared = {*self.slots, *self.reading.file.names("slots")}
         self._without_words: set[tuple[str, str]] = set()
         own = self.values
         operator = self.step(own["operator"], ("operator",)) or self.outer.operator
@@ -129,8 +130,10 @@ class Linker:
 
     def slot(self, name: str, path: Path_, use: bool = False) -> str:
         """`name`, which must be a slot; with `use`, one whose value is looked at."""
-        if name and name not in self.slots:
-            mend = did_you_mean(name, self.slots, "declare it under `slots:`")
+        if name and name not in self._declared and not self.whole:
+            self.lost = True
+        elif name and name not in self._declared:
+            mend = did_you_mean(name, self._declared, "declare it under `slots:`")
             self.reading.fault(path, f"there is no slot `{name}`", mend)
         elif name and use:
             self.uses.setdefault(name, path)
@@ -315,12 +318,14 @@ class Linker:
 
     def _expression(self, text: str, path: Path_) -> Expression | None:
         try:
-            expression = read(text, self._known)
+            expression = read(text, {*self._declared, *FACTS})
         except ExpressionFault as fault:
             lead = len(text) - len(text.lstrip())
             mend = ""
             if lost := re.match(r"there is no slot `(\w+)`", str(fault)):
-                mend = did_you_mean(lost[1], self._known, "declare it under `slots:`")
+                if not self.whole:
+                    return None
+                mend = did_you_mean(lost[1], self._declared, "declare it under `slots:`")
             self.reading.fault(path, str(fault), mend, shift=max(0, fault.column - 1) + lead)
             return None
         for name in expression.names & set(self.slots):

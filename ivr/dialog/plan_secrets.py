@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import Literal
 
 from ivr.dialog.plan import Ask, Events, Form, Record, Step
 from ivr.dialog.plan_link import Linker
@@ -22,6 +23,9 @@ IDENTITY_CHARACTERS = (15, 18)
 """Lengths of Chinese identity numbers, old and new (GB 11643)."""
 FEW = 6
 """Most characters of a number that are a part of it only."""
+
+Taken = Literal["wish", "part", "value"]
+"""What a question takes: what somebody wants, a few digits or characters, or a value of any length."""
 
 _MEND = "ask for the last four digits, or connect the caller to a person"
 
@@ -78,9 +82,9 @@ def check(linker: Linker, steps: Mapping[str, Step]) -> None:
         for path, slot in _asked(step, ("steps", name), fields):
             if slot in linker.slots and (secret := _secret_slot(linker.slots[slot])):
                 linker.reading.fault(path, f"asks for {secret}, which no caller may be asked for", _MEND)
-        for path, prompt, takes_value in _questions(step, ("steps", name), fields):
+        for path, prompt, taken in _questions(step, ("steps", name), fields, linker.slots):
             for language, text in prompt.items():
-                if secret := _secret_words(text, takes_value):
+                if secret := _secret_words(text, taken):
                     where = (*path, language)
                     linker.reading.fault(where, f"asks for {secret}, which no caller may be asked for", _MEND)
 
@@ -95,27 +99,35 @@ def _asked(step: Step, path: Path_, places: Sequence[Path_]) -> Iterator[tuple[P
             yield from ((place, part.slot) for place, part in zip(places, fields, strict=True))
 
 
-def _questions(step: Step, path: Path_, places: Sequence[Path_]) -> Iterator[tuple[Path_, Mapping[str, str], bool]]:
-    """Every prompt of a step that takes words or digits, and whether it takes a value rather than a wish."""
+def _questions(
+    step: Step, path: Path_, places: Sequence[Path_], slots: Mapping[str, Slot]
+) -> Iterator[tuple[Path_, Mapping[str, str], Taken]]:
+    """Every prompt of a step that takes words or digits, and what it takes."""
     match step:
-        case Ask(expect=expect) if expect != "yes_no":
-            yield from _prompts(step.prompt, step.events, path, expect != "open")
+        case Ask(expect=expect, slot=slot) if expect != "yes_no":
+            taken: Taken = "wish" if expect == "open" else _taken(slots.get(slot))
+            yield from _prompts(step.prompt, step.events, path, taken)
         case Record():
-            yield from _prompts(step.prompt, step.events, path, True)
+            yield from _prompts(step.prompt, step.events, path, "value")
         case Form():
-            yield (*path, "prompt"), step.prompt, True
-            for place, part in zip(places, step.fields, strict=True):
-                yield from _prompts(part.prompt, part.events, place, True)
-                yield (*place, "invalid"), part.invalid, True
+            each = [_taken(slots.get(part.slot)) for part in step.fields]
+            yield (*path, "prompt"), step.prompt, "value" if "value" in each else "part"
+            for place, part, taken in zip(places, step.fields, each, strict=True):
+                yield from _prompts(part.prompt, part.events, place, taken)
+                yield (*place, "invalid"), part.invalid, taken
+
+
+def _taken(slot: Slot | None) -> Taken:
+    return "part" if slot is not None and slot.kind in ("digits", "code") and 0 < slot.max <= FEW else "value"
 
 
 def _prompts(
-    prompt: Mapping[str, str], events: Events, path: Path_, takes_value: bool
-) -> Iterator[tuple[Path_, Mapping[str, str], bool]]:
-    yield (*path, "prompt"), prompt, takes_value
+    prompt: Mapping[str, str], events: Events, path: Path_, taken: Taken
+) -> Iterator[tuple[Path_, Mapping[str, str], Taken]]:
+    yield (*path, "prompt"), prompt, taken
     for key in ("no_input", "no_match"):
         for index, words in enumerate(getattr(events, key)):
-            yield (*path, key, index), words, takes_value
+            yield (*path, key, index), words, taken
 
 
 def _secret_slot(slot: Slot) -> str:
@@ -138,7 +150,7 @@ def _secret_slot(slot: Slot) -> str:
     return ""
 
 
-def _secret_words(text: str, takes_value: bool) -> str:
+def _secret_words(text: str, taken: Taken) -> str:
     """What a prompt asks for and must not, empty when it does not.
 
     An open question may name a secret as a topic ("say: I forgot my password"), not tell the caller to give it.
@@ -146,12 +158,12 @@ def _secret_words(text: str, takes_value: bool) -> str:
     for sentence in _SENTENCES.split(text):
         if _WARNING.search(sentence):
             continue
-        if not takes_value and (_TOPIC.search(sentence) or not _GIVE.search(sentence)):
+        if taken == "wish" and (_TOPIC.search(sentence) or not _GIVE.search(sentence)):
             continue
         for pattern, secret in _SECRETS:
             if pattern.search(sentence):
                 return secret
-        for pattern, secret in _NUMBERS:
+        for pattern, secret in _NUMBERS if taken != "part" else ():
             if pattern.search(sentence) and not _PART.search(sentence):
                 return secret
     return ""

@@ -16,7 +16,7 @@ import phonenumbers
 from babel.numbers import is_currency
 
 from ivr.dialog.calendar import DAYS, MINUTES_A_DAY, Calendar, Opening
-from ivr.dialog.expressions import CONSTANTS, FUNCTIONS
+from ivr.dialog.expressions import CONSTANTS
 from ivr.dialog.plan import FACTS
 from ivr.dialog.plan_yaml import Path_
 from ivr.dialog.shapes import Reading, did_you_mean
@@ -24,7 +24,7 @@ from ivr.understanding.knowledge import Entry
 from ivr.understanding.places import Place, Places
 from ivr.understanding.slots import Slot
 
-_RESERVED = {*FACTS, *CONSTANTS, *FUNCTIONS}
+_RESERVED = {*FACTS, *CONSTANTS}
 
 
 def slots(

@@ -43,6 +43,10 @@ _PLAIN_WORDS = {
     "did not find expected ',' or '}'": ("a mapping that does not end", "close it with `}`"),
     "found unexpected end of stream": ("the file ends inside a quoted text", "close the quotes"),
     "found character that cannot start any token": ("a character that cannot stand here", "put the text in quotes"),
+    "did not find expected node content": ("no value where one must stand", "look at the brackets and commas above"),
+    "did not find expected <document start>": ("words where keys must stand", "write `key: value`, indented alike"),
+    "block sequence entries are not allowed in this context": ("a list that cannot stand here", "begin a new line"),
+    "found unknown escape character": ("a `\\` that means nothing", "write it twice, or use single quotes"),
     "found undefined tag handle": ("tags are not allowed", "remove the `!`"),
 }
 
@@ -126,6 +130,11 @@ class YamlFile:
             else:
                 break
         return found
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """The keys of the mapping that stands under a key of the file; none when there is no mapping."""
+        node = self.root.items.get(key)
+        return tuple(node.items) if isinstance(node, MapNode) else ()
 
     def find(self, path: Path_) -> Node | None:
         """The node at `path`."""

@@ -114,13 +114,13 @@ def describe(action: Action) -> str:
     """An action that is not speech, in one line for people."""
     match action:
         case Listen(expectation=expected):
-            slot = f" for {expected.slot}" if expected.slot else ""
+            slot = f" ({expected.slot})" if expected.slot else ""
             more = f", may fill {', '.join(expected.slots)}" if expected.slots else ""
-            return f"listens: {expected.kind}{slot}{more}"
+            return f"listens for {expected.kind}{slot}{more}"
         case WaitKeys():
             return "waits for more keys"
         case Connect():
-            return f"rings: {', '.join(action.targets)} ({action.mode}, {action.timeout_s} s)"
+            return f"rings {', '.join(action.targets)} ({action.mode}, {action.timeout_s} s)"
         case Fetch():
             query = "".join(f"{'&' if i else '?'}{k}={v}" for i, (k, v) in enumerate(action.query.items()))
             body = f" {dict(action.body)}" if action.body else ""
@@ -128,7 +128,7 @@ def describe(action: Action) -> str:
         case Tell():
             return f"tells {action.backend}: {action.event} {action.path} {dict(action.data)}"
         case TakeMessage():
-            return f"records: {action.max_s} s at most"
+            return f"records {action.max_s} s at most"
         case End():
-            return f"over: {action.outcome}"
-    return f"says: {action.text}"
+            return f"is over ({action.outcome})"
+    return f"says {action.text}"

@@ -10,10 +10,9 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from ivr.dialog import engine, journal
-from ivr.dialog.plan import Lookup, Plan, Step
+from ivr.dialog.plan import Lookup, Plan
 from ivr.dialog.state import (
     Action,
     Connect,
@@ -31,6 +30,7 @@ from ivr.dialog.state import (
     Started,
     State,
     TakeMessage,
+    WaitKeys,
 )
 from ivr.store.records import MASK, InputRecord, TurnRecord
 from ivr.turn import Expectation, Understood
@@ -77,13 +77,15 @@ class Trace:
 
     Attributes:
         outcome: of the plan's end; empty when the call ended before the plan did.
-        stuck: why the recording could not be followed to its end; empty when it was.
+        stuck: why the recording could not be followed further; empty when it ended where somebody was listened to.
+        over: nothing that was recorded was left by then, so that it ended there too.
         strayed: the first place where the call had been elsewhere when it was recorded; empty when there is none.
     """
 
     stops: tuple[Stop, ...]
     outcome: str = ""
     stuck: str = ""
+    over: bool = True
     strayed: str = ""
 
     @property
@@ -132,7 +134,7 @@ def as_records_would(trace: Trace) -> Trace:
     stops = [_outline(stop) for stop in trace.stops]
     if stops:
         stops[-1] = replace(stops[-1], slot="")
-    return Trace(tuple(stops), trace.outcome, trace.stuck, trace.strayed)
+    return replace(trace, stops=tuple(stops))
 
 
 def _outline(stop: Stop) -> Stop:
@@ -205,25 +207,11 @@ def _ending(trace: Trace) -> str:
     return trace.outcome or "(the caller hung up)"
 
 
-class _Watched(dict[str, Step]):
-    """A plan's steps, which notes those that the engine looks up."""
-
-    def __init__(self, steps: Mapping[str, Step]) -> None:
-        super().__init__(steps)
-        self.seen: list[str] = []
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.seen.append(name)
-        return super().get(name, default)
-
-
 class _Replay:
     """One run. What a caller gave waits in order; answers of back ends and transfers are taken when asked for."""
 
     def __init__(self, plan: Plan, recording: Recording) -> None:
-        self._watched = _Watched(plan.steps)
-        self._plan = replace(plan, steps=self._watched)
-        self._recording = recording
+        self._plan, self._recording = plan, recording
         self._state = State(recording.language, recording.dialled)
         given = [(r, journal.from_record(r.body)) for r in recording.inputs if not r.body.get("ignored")]
         answers = (Fetched, Connected, Recorded)
@@ -252,7 +240,8 @@ class _Replay:
             stop, ended = self._give(meant, record.at, _worded(record, given))
             stops.append(stop)
             outcome = ended or outcome
-        return Trace(tuple(stops), outcome, stuck, self._strayed)
+        over = not (self._caller or self._fetched or self._connected or self._messages)
+        return Trace(tuple(stops), outcome, stuck, over, self._strayed)
 
     def _next(self) -> tuple[InputRecord, Input] | str:
         """What comes next for what the plan waits for; else why nothing does, empty when the recording is over."""
@@ -324,9 +313,10 @@ class _Replay:
 
     def _give(self, given: Input, at: datetime, words: str) -> tuple[Stop, str]:
         """Give the engine one input; what came of it, and the outcome when the plan has ended."""
-        self._watched.seen.clear()
-        self._state, actions = engine.step(self._plan, self._state, given, at)
-        path = tuple(self._watched.seen if isinstance(given, Started) else self._watched.seen[1:])
+        before = self._state
+        self._state, actions = engine.step(self._plan, before, given, at)
+        moved = bool(actions) and not isinstance(actions[-1], WaitKeys)
+        path = tuple(passage.to for passage in self._state.path) if moved else ()
         if actions:
             self._waits = actions[-1]
         asked, targets, outcome = "", (), ""

@@ -48,8 +48,10 @@ class Reading:
 
     def wrong(self, path: Path_, node: Node, wanted: str, mend: str = "") -> None:
         """Note that what stands at `path` is not `wanted`."""
-        empty = isinstance(node, Scalar) and node.value is None
-        self.fault(path, "nothing in it" if empty else f"must be {wanted}", mend)
+        if isinstance(node, Scalar) and node.value is None:
+            self.fault(path, "nothing in it", f"give {wanted}, or remove the key")
+        else:
+            self.fault(path, f"must be {wanted}", mend)
 
 
 @dataclass(frozen=True)

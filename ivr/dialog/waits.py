@@ -12,7 +12,7 @@ from ivr.config import Hearing
 from ivr.turn import Expectation, Understood
 
 _WEIGHT = 0.4
-_HEADROOM = 1.25
+_HEADROOM = 1.5
 
 
 @dataclass

@@ -209,11 +209,14 @@ class LineProcess:
             log.exception("a leg's own work failed", extra={"leg": leg.leg})
             self.fault(f"leg: {type(error).__name__}", leg.leg)
 
-    def _reap(self) -> None:
-        """Destroy finished native calls; one whose slot a newer call has taken waits until that one is over."""
+    def _reap(self, arriving: int = -1) -> None:
+        """Destroy finished native calls; one whose slot a newer call has taken waits until that one is over.
+
+        To destroy a call hangs up whatever is in its slot. `arriving` is a slot that no leg of ours stands for yet.
+        """
         if not self._dead:
             return
-        taken = {leg.getId() for leg in (*self.legs.values(), *self._lingering.values())}
+        taken = {arriving, *(leg.getId() for leg in (*self.legs.values(), *self._lingering.values()))}
         self._dead = [leg for leg in self._dead if leg.getId() in taken]
 
     # What a leg needs of its process ----------------------------------------------------------------------------
@@ -285,7 +288,7 @@ class LineProcess:
 
     def _invited(self, account: Account, call_id: int, message: str, source: str) -> None:
         self._admission.accepted()
-        self._reap()
+        self._reap(call_id)
         request = read_request(message, source, self._admission.sources.edge)
         peer = self._admission.peer_at(request.source)
         leg = Leg(self, account, self._new_id(), call_id, peer=peer, source=request.source)

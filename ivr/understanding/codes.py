@@ -26,7 +26,20 @@ _LETTER_NAMES = {
     "em": "m", "en": "n", "oh": "o", "pee": "p", "pea": "p", "cue": "q", "queue": "q", "are": "r", "ar": "r",
     "ess": "s", "tee": "t", "tea": "t", "you": "u", "vee": "v", "ex": "x", "why": "y", "zee": "z", "zed": "z",
 }  # fmt: skip
-_AS_IN = re.compile(r"\b([a-z]|[a-z]{2,5}) (?:as in|for|like) ([a-z]+)\b")
+# What recognisers write for a letter or a digit inside a code.
+_MISHEARD = {
+    "said": "z",
+    "set": "z",
+    "free": "3",
+    "tree": "3",
+    "to": "2",
+    "too": "2",
+    "for": "4",
+    "ate": "8",
+    "won": "1",
+}
+_AS_IN = re.compile(r"\b([a-z]|[a-z]{2,5}) (?:as in|for|like|4|four) ([a-z]{3,})\b")
+_RUN_TOGETHER = re.compile(r"[b-df-hj-np-tv-xz]{2,3}|(?!is|my|it|at|of|in|on|so|an|as|or|no|do|go|if|up|he|we)[a-z]{2}")
 _FILLERS = frozenset(
     {"it's", "its", "is", "the", "my", "code", "number", "reference", "it", "and", "then", "dash", "hyphen", "uh", "um"}
 )
@@ -71,35 +84,43 @@ def valid_phone(digits: str, country: str) -> bool:
 def _codes_en(said: str) -> Iterator[Span]:
     said = _AS_IN.sub(lambda m: m[2][0] + " " * (len(m[0]) - 1) if _letter(m[1]) in (m[2][0], "") else m[0], said)
     words = [(m.start(), m.end(), m[0]) for m in re.finditer(r"\S+", said.replace("x ray", "xray "))]
-    out, start, end = "", -1, -1
-    repeat = 1
-    for begins, ends, word in words:
-        symbols = _symbols_en(word)
+    code, with_n, start, end, repeat = "", "", -1, -1, 1
+    for begins, ends, word in [*words, (len(said), len(said), "")]:
+        symbols = _symbols_en(word, bool(code))
         if word in ("double", "triple"):
             repeat = 2 if word == "double" else 3
-        elif symbols:
-            start = begins if not out else start
-            out, end, repeat = out + symbols[0] * (repeat - 1) + symbols, ends, 1
-        elif not (out and word in _FILLERS):
-            if len(out) > 1:
-                yield Span(start, end, out.upper(), clear=False)
-            out, repeat = "", 1
-    if out:
-        yield Span(start, end, out.upper(), clear=False)
+        elif symbols and word != "and":
+            start = start if code else begins
+            symbols = symbols[0] * (repeat - 1) + symbols
+            code, with_n, end, repeat = code + symbols, with_n + symbols, ends, 1
+        elif word == "and":
+            with_n += "n"
+        elif not (code and word in _FILLERS):
+            if code:
+                yield Span(start, end, code.upper(), clear=False, rivals=_rivals(code.upper(), with_n.upper()))
+            code, with_n, repeat = "", "", 1
 
 
 def _letter(word: str) -> str:
-    return word if len(word) == 1 else _LETTER_NAMES.get(word, "")
+    return word if len(word) == 1 and word.isalnum() else _LETTER_NAMES.get(word, "")
 
 
-def _symbols_en(word: str) -> str:
+def _symbols_en(word: str, inside: bool) -> str:
+    """The letters and digits that a word spells, empty for other words; `inside` a code more words do."""
     if re.fullmatch(r"\d+|[a-z]{1,4}\d+[a-z\d]*|\d+[a-z]{1,3}", word):
         return word
+    if inside and word in _MISHEARD:
+        return _MISHEARD[word]
     if word in numbers.UNITS:
         return str(numbers.UNITS[word])
     if word in numbers.TEENS or word in numbers.TENS:
         return str(numbers.TEENS.get(word) or numbers.TENS[word])
-    return _letter(word)
+    return _letter(word) or (word if inside and _RUN_TOGETHER.fullmatch(word) else "")
+
+
+def _rivals(code: str, with_n: str) -> tuple[str, ...]:
+    """An O may be a zero, and an "and" may have been an N."""
+    return tuple(dict.fromkeys(r for r in (with_n, code.replace("O", "0")) if r != code))
 
 
 def _codes_zh(said: str) -> Iterator[Span]:

@@ -35,6 +35,8 @@ _PHRASES_EN: dict[str, tuple[str, ...]] = {
         "talk more slowly", "slow down", "a bit slower", "a little slower", "a little slowly", "say it more slowly",
         "say that slowly", "say it slowly", "not so fast", "too fast", "that was too fast", "that's too fast",
         "you are too fast", "you speak too fast", "you're talking too fast", "you're speaking too fast", "go slower",
+        "speak a little slower", "speak a bit slower", "talk a little slower", "speak a little more slowly",
+        "speak a bit more slowly", "say it slower", "say that slower",
     ),
     "help": (
         "help", "help me", "i need help", "i need some help", "what can i say", "what can i say here", "options",
@@ -121,9 +123,7 @@ _POLITE_EN = re.compile(
     r"|(?:can|could|would|will) (?:you|i|we)(?: please)?|would you mind|let me|let's|i(?:'d| would) like(?: to)?"
     r"|i (?:want|need|wish)(?: to)?|may i|what if we|is it possible to) )+"
 )
-_POLITE_END_EN = re.compile(
-    r"(?: (?:please|thanks|thank you|sorry|now|then|sir|madam|for me|if you can|again please))+$"
-)
+_POLITE_END_EN = re.compile(r"(?: (?:please|thanks|thank you|sorry|now|then|sir|madam|for me|if you can))+$")
 _POLITE_ZH = (
     "请问", "请你", "请您", "请", "麻烦你", "麻烦您", "麻烦", "你好", "您好", "不好意思", "对不起", "嗯", "呃", "啊",
     "哎", "能不能", "可不可以", "可以不可以", "可以", "能", "帮我", "给我", "我想要", "我想", "我要", "我", "你",

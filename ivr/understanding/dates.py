@@ -37,6 +37,8 @@ _DAY_WORDS_ZH = {
 _WEEKDAYS_ZH = {c: i for i, c in enumerate("一二三四五六日")} | {"天": 6} | {str(i + 1): i for i in range(6)}
 _NUMERAL_ZH = r"[\d零一二两三四五六七八九十]"
 
+_FIRST_YEAR, _LAST_YEAR = 1850, 2149
+
 _RELATIVE = re.compile(r"\b(" + "|".join(sorted(_DAY_WORDS, key=len, reverse=True)) + r")\b")
 _COUNTED = re.compile(
     rf"\b(?P<in>in )?(?P<run>an? |{numbers.RUN} )(?P<unit>days?|weeks?) ?(?P<way>ago|from now|from today|later)?\b"
@@ -45,6 +47,10 @@ _WEEKDAY = re.compile(rf"\b(?:(?P<which>next|this|last|coming|on) )?(?P<day>{'|'
 _DAY_FIRST = re.compile(
     rf"\b(?:the )?(?P<day>{_ORDINAL}|{numbers.RUN}) (?:day )?(?:of )?(?P<month>{_MONTH})"
     rf"(?: (?:of |in )?(?:the year )?(?P<year>{numbers.RUN}))?"
+)
+_ORDINAL_MONTH = re.compile(
+    rf"\b(?:the )?(?P<day>{_ORDINAL}) (?:of )?(?:the )?(?P<month>{_ORDINAL})(?: month)?(?: of| in)?"
+    rf" (?P<year>{numbers.RUN})"
 )
 _MONTH_FIRST = re.compile(
     rf"\b(?P<month>{_MONTH}) (?:the )?"
@@ -91,10 +97,10 @@ def compact(keys: str) -> str:
     if not re.fullmatch(r"\d{8}", keys):
         return ""
     y, m, d = int(keys[:4]), int(keys[4:6]), int(keys[6:])
-    if 1900 <= y < 2100 and (value := _iso(y, m, d)):
+    if value := _iso(y, m, d):
         return value
     a, b, y = int(keys[:2]), int(keys[2:4]), int(keys[4:])
-    both = {v for v in (_iso(y, b, a), _iso(y, a, b)) if v and 1900 <= y < 2100}
+    both = {v for v in (_iso(y, b, a), _iso(y, a, b)) if v}
     return both.pop() if len(both) == 1 else ""
 
 
@@ -111,8 +117,9 @@ def _parsed(today: str) -> datetime.date | None:
 
 
 def _iso(year: int, month: int, day: int) -> str:
+    """The date, empty when there is none or it lies in years that callers do not speak of."""
     try:
-        return datetime.date(year, month, day).isoformat()
+        return datetime.date(year, month, day).isoformat() if _FIRST_YEAR <= year <= _LAST_YEAR else ""
     except ValueError:
         return ""
 
@@ -163,6 +170,9 @@ def _year_en(values: tuple) -> int:
     parts = [int(v) for v in values]
     if len(parts) == 1:
         return _century(parts[0])
+    if len(parts) == 2 and parts[0] >= 1_000 and parts[0] % 10 == 0 and parts[1] < 10:
+        # "Nineteen seventy five" as recognisers write it: 1970 5.
+        return parts[0] + parts[1]
     if len(parts) == 2 and 10 <= parts[0] < 100 and 10 <= parts[1] < 100:
         return parts[0] * 100 + parts[1]
     if len(parts) == 3 and 10 <= parts[0] < 100 and parts[1] == 0 and parts[2] < 10:
@@ -193,10 +203,33 @@ def _figures(said: str, _base: datetime.date | None) -> Iterator[Span]:
         if match["y"]:
             yield from _dated(match, _iso(int(match["y"]), int(match["m"]), int(match["d"])))
             continue
-        a, b, year = int(match["a"]), int(match["b"]), int(match["c"])
-        found = [v for v in (_iso(year, a, b), _iso(year, b, a)) if v]
-        if found:
-            yield Span(*match.span(), found[0], rivals=tuple(v for v in found[1:] if v != found[0]))
+        yield from _day_and_month(match, int(match["a"]), int(match["b"]), int(match["c"]), clear=True)
+
+
+def _day_and_month(match: re.Match[str], a: int, b: int, year: int, clear: bool) -> Iterator[Span]:
+    """Two numbers before a year: day and month, as most of the world says them; the other order is a rival."""
+    found = [v for v in (_iso(year, b, a), _iso(year, a, b)) if v]
+    if found:
+        yield Span(*match.span(), found[0], clear=clear, rivals=tuple(v for v in found[1:] if v != found[0]))
+
+
+def _numbered_en(said: str, _base: datetime.date | None) -> Iterator[Span]:
+    """ "The eighth of the seventh nineteen oh six", and numbers alone: 0905 1973, "five three eighty five"."""
+    for match in _ORDINAL_MONTH.finditer(said):
+        year = _year_en(numbers.english(match["year"]))
+        if year:
+            yield from _dated(match, _iso(year, _day_en(match["month"]), _day_en(match["day"])))
+    for match in re.finditer(rf"(?:\boh )?{numbers.RUN}(?: {numbers.RUN})*", said):
+        figures = "".join(s.value for s in numbers.digit_strings(match[0], "en"))
+        values = numbers.english(match[0])
+        if len(figures) == 8:
+            first, second, year = int(figures[:2]), int(figures[2:4]), int(figures[4:])
+        elif len(values) > 2 and all(v == int(v) and v <= 31 for v in values[:2]):
+            first, second, year = int(values[0]), int(values[1]), _year_en(values[2:])
+        else:
+            continue
+        if year:
+            yield from _day_and_month(match, first, second, year, clear=False)
 
 
 def _relative_en(said: str, base: datetime.date | None) -> Iterator[Span]:
@@ -309,6 +342,7 @@ def _day_only_zh(said: str, base: datetime.date | None) -> Iterator[Span]:
 
 _Reader = Callable[[str, datetime.date | None], Iterator[Span]]
 _READERS_EN: tuple[_Reader, ...] = (
-    partial(_named_en, _DAY_FIRST), partial(_named_en, _MONTH_FIRST), _figures, _relative_en, _weekday_en, _day_only_en,
+    partial(_named_en, _DAY_FIRST), partial(_named_en, _MONTH_FIRST), _figures, _numbered_en, _relative_en, _weekday_en,
+    _day_only_en,
 )  # fmt: skip
 _READERS_ZH: tuple[_Reader, ...] = (_full_zh, _figures, _relative_zh, _weekday_zh, _day_only_zh)

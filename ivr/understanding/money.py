@@ -72,7 +72,8 @@ def amounts(said: str, language: str, currency: str) -> Iterator[Span]:
 
 
 def unit_misheard(said: str) -> str:
-    """Mandarin `said` with what usually stands for 元 or 块 behind a number put right: 3500人, 两千园."""
+    """Mandarin `said` with what usually stands for 元 or 块 behind a number put right: 3500人, 两千园, 五快."""
+    said = re.sub(r"(?<=[\d零一二两三四五六七八九十百千万])[快筷](?=[\d一二两三四五六七八九半钱]|$)", "块", said)
     return re.sub(r"(?<=[\d零一二两三四五六七八九十百千万])(?:人|园|圆|员|缘|原|源)(?!民)", "元", said)
 
 

@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from rapidfuzz import fuzz, process
@@ -222,6 +222,12 @@ class _English:
                 yield _Named(match, letters * (1 - _COST_IN_RANK_EN * (1 - score)))
 
 
+@lru_cache(maxsize=256)
+def _found(index: _Mandarin | _English, said: str) -> tuple[_Named, ...]:
+    """What `index` finds; the same reading is asked about more than once while an utterance is understood."""
+    return tuple(index.find(said))
+
+
 class Places:
     """An index over places; a search among 300 takes a few ms."""
 
@@ -239,7 +245,7 @@ class Places:
             return ()
         best: dict[str, tuple[float, Match]] = {}
         for later, (text, _) in enumerate(readings[:_READINGS]):
-            for named in index.find(normal(text, language)):
+            for named in _found(index, normal(text, language)):
                 rank, match = named.rank * (1 - _LATER_READING * later), named.match
                 if match.id not in best or best[match.id][0] < rank:
                     best[match.id] = (rank, match)

@@ -57,7 +57,7 @@ class Span:
 def normal(text: str, language: str) -> str:
     """`text` in lower case with figures and signs spelt one way, without punctuation; Mandarin without spaces."""
     text = unicodedata.normalize("NFKC", text[:MAX_CHARS]).lower().replace("’", "'").translate(_SIMPLER)
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+    text = re.sub(r"(?<=\d),(?=\d{3,4}(?!\d))" if language == "zh" else r"(?<=\d),(?=\d{3}(?!\d))", "", text)
     for sign, name in (_SIGNS_ZH if language == "zh" else _SIGNS).items():
         text = re.sub(rf"{re.escape(sign)}\s*{_AMOUNT}", rf"\1 {name}", text)
     text = re.sub(r"(?<![\w.])-(?=\d)", "负" if language == "zh" else "minus ", text)

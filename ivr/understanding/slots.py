@@ -351,13 +351,14 @@ def _phrases_in(slot: Slot, said: str, language: str) -> list[Span]:
 
 
 def _chosen(slot: Slot, text: str, said: str, language: str) -> Span | None:
-    """The choice that the answer says, alone or in a sentence, as spelt or nearly; None when two fit alike."""
+    """The choice that the answer says, alone or in a sentence, as spelt or nearly; None when it says two."""
+    inside: list[Span] = []
+    for span in sorted(_phrases_in(slot, said, language), key=lambda s: s.start - s.end):
+        if not any(span.start < s.end and s.start < span.end for s in inside):
+            inside.append(span)
+    if inside:
+        return inside[0] if len({s.value for s in inside}) == 1 else None
     values = _phrases_of(slot, language)
-    inside = sorted(_phrases_in(slot, said, language), key=lambda s: s.start - s.end)
-    if inside and (
-        len({s.value for s in inside}) == 1 or inside[0].end - inside[0].start > inside[1].end - inside[1].start
-    ):
-        return inside[0]
     phrase, score = expected.choice(text, tuple(values), language)
     return Span(0, len(said), values[phrase], score=score) if phrase else None
 

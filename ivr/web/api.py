@@ -25,6 +25,7 @@ from ivr.web.status import PlanDetail, PlanList, Reloaded, Status, health
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _CALL_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+_MESSAGE = re.compile(r"[0-9a-f]{32}\.wav")
 
 
 def create_app(
@@ -33,6 +34,7 @@ def create_app(
     reload: Callable[[], Awaitable[Reloaded]],
     token: str,
     recordings_dir: Path | None = None,
+    messages_dir: Path | None = None,
     token_env: str = "IVR_TOKEN",  # noqa: S107 - the name of a variable, not a token
 ) -> web.Application:
     """The application; `ivr.web.server.start` runs it.
@@ -43,11 +45,12 @@ def create_app(
         reload: loads the dialplans now; called by one request at a time.
         token: what clients send; empty shuts all but the health routes.
         recordings_dir: where recordings lie, None when calls are not recorded.
+        messages_dir: where the messages lie that callers left.
         token_env: name of the environment variable of the token, for the text of a 401.
     """
     guard = Guard(token, token_env, OPEN_PATHS)
     app = web.Application(middlewares=[middleware, guard.token, body_limit], client_max_size=BODY_LIMIT_BYTES)
-    api = _Api(store, status, reload, recordings_dir)
+    api = _Api(store, status, reload, recordings_dir, messages_dir)
     for path, handler in (
         ("/", api.page),
         ("/healthz", api.healthz),
@@ -58,6 +61,7 @@ def create_app(
         ("/v1/calls/{id}", api.call),
         ("/v1/calls/{id}/inputs", api.inputs),
         ("/v1/calls/{id}/recording", api.recording),
+        ("/v1/messages/{name}", api.message),
         ("/v1/plans", api.plans),
         ("/v1/plans/{name}", api.plan),
     ):
@@ -69,12 +73,12 @@ def create_app(
 
 class _Api:
     def __init__(self, store: Store, status: Callable[[], Status], reload: Callable[[], Awaitable[Reloaded]],
-                 recordings_dir: Path | None) -> None:  # fmt: skip
+                 recordings_dir: Path | None, messages_dir: Path | None) -> None:  # fmt: skip
         self._store = store
         self._status = status
         self._reload = reload
         self._reloading = asyncio.Lock()
-        self._recordings = recordings_dir
+        self._recordings, self._messages = recordings_dir, messages_dir
         self._openapi = msgspec.json.encode(openapi.document())
 
     async def page(self, _request: web.Request) -> web.Response:
@@ -121,12 +125,12 @@ class _Api:
         if not call.recording:
             raise Refusal(404, "this call has no recording" if call.ended_at else "this call has not ended yet")
         path = recording_path(self._recordings, call.recording)
-        size = await asyncio.to_thread(_size, path)
-        if path is None or size is None:
-            raise Refusal(404, "the recording is not in the recordings folder any more")
-        _check_range(request, size)
-        headers = {"Content-Type": "audio/wav", "Content-Disposition": f'inline; filename="{call.id}.wav"'}
-        return web.FileResponse(path, headers=headers)
+        return await _wav(request, path, f"{call.id}.wav", "the recording is not in the recordings folder any more")
+
+    async def message(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        path = recording_path(self._messages, name) if _MESSAGE.fullmatch(name) else None
+        return await _wav(request, path, name, "no message has this name")
 
     async def plans(self, _request: web.Request) -> web.Response:
         return _json(await self._plans())
@@ -160,6 +164,15 @@ class _Api:
 
 def _json(body: Any) -> web.Response:
     return web.Response(body=msgspec.json.encode(body), content_type="application/json")
+
+
+async def _wav(request: web.Request, path: Path | None, name: str, missing: str) -> web.StreamResponse:
+    size = await asyncio.to_thread(_size, path)
+    if path is None or size is None:
+        raise Refusal(404, missing)
+    _check_range(request, size)
+    headers = {"Content-Type": "audio/wav", "Content-Disposition": f'inline; filename="{name}"'}
+    return web.FileResponse(path, headers=headers)
 
 
 def _size(path: Path | None) -> int | None:

@@ -78,6 +78,13 @@ _CALL_ID = {
     "description": "The id of a call",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._~-]{1,64}$"},
 }
+_MESSAGE = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "description": "as the turn of its record step has it",
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{32}\\.wav$"},
+}
 _PLAN_NAME = {
     "name": "name",
     "in": "path",
@@ -136,6 +143,7 @@ def _call_paths() -> dict[str, Any]:
         "206": _body("The range asked for", "audio/wav", _WAV, _RANGED),
         **_problems("401", "404", "416", "503"),
     }
+    message = {**recording, "200": _body("A WAV, 16 kHz mono", "audio/wav", _WAV, _RANGED)}
     return {
         "/v1/calls": _get(
             "Calls, newest first",
@@ -156,6 +164,7 @@ def _call_paths() -> dict[str, Any]:
             (_CALL_ID,),
         ),
         "/v1/calls/{id}/recording": _get("The recording of a call", recording, "calls", (_CALL_ID,)),
+        "/v1/messages/{name}": _get("A message that a caller left", message, "calls", (_MESSAGE,)),
     }
 
 

@@ -30,6 +30,8 @@ PAGE = """<!doctype html>
   <dd>what was given to its dialog, in order; <code>ivr replay</code> runs it through a draft of a plan</dd>
   <dt>/v1/calls/{id}/recording</dt>
   <dd>its recording, a stereo WAV: left the caller, right the server</dd>
+  <dt>/v1/messages/{name}</dt>
+  <dd>a message that a caller left</dd>
   <dt><a href="/v1/plans">/v1/plans</a></dt>
   <dd>dialplans in force: version, since when, faults, calls running on each version</dd>
   <dt>/v1/plans/{name}</dt>

@@ -31,6 +31,12 @@ def test_after_a_kill_callers_hear_an_apology_and_a_new_brain_answers(tmp_path):
     assert [what for what, row in found.items() if not row["holds"] and "back" not in what] == []
 
 
+def test_plans_change_under_calls_and_files_with_faults_change_nothing(tmp_path):
+    found = rows(tmp_path, "reload")
+    assert [what for what, row in found.items() if row["holds"] is False] == []
+    assert "4 of 4" in found["files with faults"]["measured"]
+
+
 def test_spoken_answers_are_answered_in_both_languages(tmp_path):
     found = rows(tmp_path, "gaps", "--only", "410,421", "--turns", "1")
     for what in ("yes/no, English", "digits, Mandarin"):

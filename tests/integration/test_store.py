@@ -33,6 +33,7 @@ from ivr.store.records import (
     Latency,
     LegQuality,
     LegRecord,
+    PlanCalls,
     PlanVersion,
     Said,
     TurnRecord,
@@ -302,6 +303,46 @@ async def test_the_latest_calls_are_those_that_are_over_and_can_be_replayed(back
         assert await ids(300) == ["c5", "c4", "c3", "c2", "c1", "c0"]
         assert await ids(2, plan="bank") == ["c5", "c3"]
         assert await ids(9, language="zh") == ["c4", "c2", "c0"]
+
+
+async def test_a_reader_beside_a_running_server_reads_and_writes_nothing(backend):
+    async with backend.store() as store:
+        await write_call(store)
+        await store.input("c1", 0, BEGAN, {"input": "started"})
+        await store.flush()
+        reader = Store(backend.url, backend.root)
+        await reader.open(read_only=True)
+        assert [c.id for c in await reader.latest_calls(5)] == ["c1"]
+        await write_call(store, "c2")
+        await store.input("c2", 0, BEGAN, {"input": "started"})
+        await store.flush()
+        assert {c.id for c in await reader.latest_calls(5)} == {"c1", "c2"}
+        with pytest.raises(Unavailable, match="not open"):
+            await reader.begin(start("c3"))
+        await reader.close()
+    backend.execute("UPDATE alembic_version SET version_num = '0001'")
+    with pytest.raises(Unavailable, match="has schema 0001, this version reads 0002"):
+        await Store(backend.url, backend.root).open(read_only=True)
+
+
+async def test_a_reader_makes_no_database(sqlite_only):
+    with pytest.raises(Unavailable, match="there is no database"):
+        await Store(sqlite_only.url, sqlite_only.root).open(read_only=True)
+    assert not (sqlite_only.root / "var").exists()
+
+
+async def test_running_calls_are_counted_by_the_version_they_run_on(backend):
+    async with backend.store(server="here") as store:
+        for i, version in enumerate(("1", "2", "2")):
+            await store.begin(start(f"c{i}", plan_version=version))
+        await write_call(store, "over")
+        await store.flush()
+        async with backend.store(server="elsewhere") as other:
+            await other.begin(start("theirs"))
+            await other.flush()
+        assert await store.running() == (
+            PlanCalls(plan="main", version="1", calls=1), PlanCalls(plan="main", version="2", calls=2),
+        )  # fmt: skip
 
 
 async def test_published_versions_of_plans_are_kept_with_their_files(backend):

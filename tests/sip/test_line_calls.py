@@ -103,6 +103,27 @@ async def test_a_full_process_dials_no_fifth_call(pair):
         await hang_up(a, ours, b, theirs)
 
 
+async def test_a_call_that_arrives_with_the_end_of_another_lives(pair):
+    """BYE and INVITE are read in one turn: the new call takes the old one's slot while that is still to be freed."""
+    a, b = pair
+    others = [await connect(a, b) for _ in range(b.ready.max_legs - 2)]
+    ours, theirs = await connect(a, b)
+    for _ in range(12):
+        request = next(_requests)
+        a.send(m.Hangup(ours))
+        a.send(m.Dial(request, b.uri, "b"))
+        placed = await a.expect(m.Dialing, request=request)
+        incoming = await b.expect(m.Incoming, sip_call_id=placed.sip_call_id)
+        b.send(m.Answer(incoming.leg))
+        await a.expect(m.LegEnded, leg=ours)
+        await b.expect(m.LegEnded, leg=theirs)
+        ours, theirs = placed.leg, incoming.leg
+        await a.expect(m.LegState, leg=ours, state="answered")
+        await b.expect(m.LegState, leg=theirs, state="answered")
+    for one, other in [*others, (ours, theirs)]:
+        assert (await hang_up(a, one, b, other)).by == "us"
+
+
 @pytest.mark.parametrize("peer", ["b", "tcp"])
 async def test_a_call_is_placed_rung_answered_and_ended(pair, peer):
     """From and display name are the peer's; states come in order on both sides; both hear of the end once."""

@@ -109,6 +109,20 @@ def test_records_are_bounded():
     assert journal.from_record(large) == Fetched("ok", 200, None)
 
 
+def _nested(depth: int) -> list:
+    data: list = []
+    for _ in range(depth):
+        data = [data]
+    return data
+
+
+@pytest.mark.parametrize("data", [_nested(5_000), {"x": "\ud800"}], ids=["deep", "odd"])
+def test_an_answer_that_cannot_be_kept_is_left_out(data):
+    record = journal.to_record(Fetched("ok", 200, data), sensitive=False)
+    assert record["cut"]
+    assert journal.from_record(record).outcome == "ok"
+
+
 @pytest.mark.parametrize(
     "record",
     [
@@ -179,6 +193,15 @@ def test_the_plan_says_what_is_sensitive(given, step, slot, masked):
 def test_a_yes_to_a_sensitive_value_is_no_secret():
     said = journal.from_record(entry(heard("yes", "yes"), "confirm")).understood
     assert (said.value, said.hypothesis.text) == ("yes", journal.MASK)
+
+
+def test_beside_something_secret_the_values_of_other_slots_are_kept():
+    slots = {"sum": Filled("5.00 CNY", 0.8, "five yuan"), "card": Filled("8620", 0.9, "eight six two zero")}
+    record = entry(heard("five yuan from eight six two zero", "5.00 CNY", slots=slots), "form", slot="sum")
+    said = journal.from_record(record).understood
+    assert (said.value, said.slots["sum"].value, said.slots["card"].value) == ("5.00 CNY", "5.00 CNY", "1111")
+    assert not any(word in json.dumps(record) for word in ("8620", "eight", "five"))
+    assert journal.from_record(entry(CARD, "form", slot="sum")).understood.value == "1111"
 
 
 def test_one_key_before_a_pause_may_have_been_a_command():

@@ -269,6 +269,35 @@ def test_faults_between_plans_are_named(tmp_path, caller, identity, told):
     assert told in str(wrong.value)
 
 
+def test_two_called_plans_that_declare_a_slot_differently_are_told(tmp_path):
+    calling(tmp_path)
+    other = (
+        "languages: [en]\nslots: {name: {kind: number}}\nsteps:\n"
+        "  a: {kind: ask, slot: name, prompt: x, next: b}\n  b: {kind: return}\n"
+    )
+    (tmp_path / "other.yaml").write_text(other, "utf-8")
+    text = CALLER.replace("next: tell}", "next: more}\n  more: {kind: call, plan: other, next: tell}")
+    (fault,) = problems(tmp_path, text)
+    assert (fault.line, fault.message) == (6, "slot `name` is declared differently in plan `other`")
+
+
+def test_a_called_plan_that_cannot_be_read_is_told_once(tmp_path):
+    again = "next: tell}\n  more: {kind: call, plan: identity, next: tell}"
+    calling(tmp_path, CALLER.replace("next: tell}", again).replace("who:", "start:"), "steps: [")
+    found = load_all(tmp_path).problems
+    assert [q.message for q in found if q.file.endswith("identity.yaml")] == ["no value where one must stand"]
+
+
+@pytest.mark.parametrize("broken", ["identity", "caller.knowledge"])
+def test_a_file_that_cannot_be_read_is_all_that_is_told(tmp_path, broken):
+    """Not what it would have declared, too."""
+    file = calling(tmp_path, CALLER.replace("operator: person", "operator: person\nanywhere: {hours: person}"))
+    (tmp_path / f"{broken}.yaml").write_text("entries: [", "utf-8")
+    with pytest.raises(InvalidInput) as wrong:
+        load(file)
+    assert [(q.line, q.message) for q in wrong.value.problems] == [(2, "no value where one must stand")]
+
+
 def test_a_fault_in_a_called_plan_is_told_once_for_the_whole_folder(tmp_path):
     calling(tmp_path, identity=IDENTITY.replace("open: back", "open: bck"))
     plans = load_all(tmp_path)
@@ -388,6 +417,28 @@ def test_all_faults_are_found_at_once(tmp_path):
         GOOD.replace("next: bye", "next: x").replace("expect: yes_no", "expect: z").replace("kind: hangup", "kind: h")
     )
     assert [q.line for q in problems(tmp_path, text)] == [6, 9, 11]
+
+
+def test_a_slot_that_is_declared_wrongly_is_told_there_only(tmp_path):
+    """Not again in every step that uses it."""
+    text = """languages: [en]
+slots: {card: {kind: digit}}
+steps:
+  a: {kind: ask, slot: card, prompt: Which?, next: b}
+  b: {kind: say, prompt: "{card}", next: c}
+  c: {kind: branch, when: [{if: card == 1, next: end}], else: end}
+"""
+    assert [q.field for q in problems(tmp_path, text)] == ["slots.card.kind"]
+
+
+@pytest.mark.parametrize(
+    "key", ["slots", "steps", "calendars", "events", "anywhere", "languages", "operator", "goodbye"]
+)
+@pytest.mark.parametrize("value", ["[]", "{}", "[[x]]", "{x: [y]}", "3", "x", "null", "[{x: y}]"])
+def test_any_value_of_a_top_key_is_read_or_refused_in_words(tmp_path, key, value):
+    text = "".join(f"{line}\n" for line in EVERYTHING.splitlines() if not line.startswith(f"{key}:"))
+    text = text.replace("\nsteps:", f"\n{key}: {value}\nsteps:") if key != "steps" else f"steps: {value}\n"
+    assert all(q.message and q.line for q in problems(tmp_path, text))
 
 
 def test_the_same_fault_a_thousand_times_is_bounded(tmp_path):

@@ -55,20 +55,15 @@ def test_every_shipped_plan_fits_and_names_it(file):
     assert file.read_text("utf-8").startswith(f"# yaml-language-server: $schema={plan_schema.FILE_NAME}\n")
 
 
-@pytest.mark.parametrize("text", [text for text in README if "steps:" in text])
-def test_the_examples_in_the_readme_are_good(text, tmp_path):
-    file = tmp_path / "example.yaml"
-    file.write_text(text, "utf-8")
-    (tmp_path / "example.knowledge.yaml").write_bytes((DIALPLANS / "main.knowledge.yaml").read_bytes())
-    assert load(file).start == "question"
-    assert faults(file) == []
-
-
-def test_the_answers_in_the_readme_are_good(tmp_path):
-    (text,) = [text for text in README if "entries:" in text]
-    (tmp_path / "plan.yaml").write_text(GOOD, "utf-8")
-    (tmp_path / "plan.knowledge.yaml").write_text(text, "utf-8")
-    assert [entry.id for entry in load(tmp_path / "plan.yaml").knowledge.entries] == ["parking"]
+def test_the_examples_in_the_readme_together_fit(tmp_path):
+    whole = {}
+    for index, text in enumerate(README):
+        file = tmp_path / f"{index}.yaml"
+        file.write_text(text, "utf-8")
+        for key, value in plain(plan_yaml.read(file).root).items():
+            whole[key] = {**whole.get(key, {}), **value} if isinstance(value, dict) else value
+    whole.pop("entries")
+    assert [error.message for error in VALIDATOR.iter_errors(whole)] == []
 
 
 def test_the_good_one_fits(tmp_path):

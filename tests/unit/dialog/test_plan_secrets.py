@@ -131,6 +131,12 @@ def test_an_open_question_may_name_a_secret_as_a_topic_and_not_ask_for_it(tmp_pa
     assert refused(tmp_path, DIGITS, step=f"{{kind: ask, next: end, prompt: {asking}}}") == ["a PIN or a password"] * 2
 
 
+def test_a_slot_of_few_digits_takes_no_whole_number(tmp_path):
+    few = "{kind: digits, min: 4, max: 4}"
+    assert refused(tmp_path, few, en="Your card number, please.", zh="请输入卡号。") == []
+    assert refused(tmp_path, few, en="Your PIN, please.") == ["a PIN or a password"]
+
+
 def test_a_yes_or_no_about_a_secret_is_fine(tmp_path):
     step = "{kind: ask, expect: yes_no, next: end, prompt: {en: 'Shall I reset your PIN?', zh: '要重置密码吗？'}}"
     assert refused(tmp_path, DIGITS, step=step) == []

@@ -22,6 +22,9 @@ from ivr.understanding.said import normal
         ("q w four double five", "en", "QW455"),
         ("my code is k nine", "en", "K9"),
         ("zee zed zulu zero", "en", "ZZZ0"),
+        ("w 6 0 hp", "en", "W60HP"),
+        ("a 10 free cg", "en", "A103CG"),
+        ("b 4 bravo five", "en", "B5"),
         ("诶比一二", "zh", "AB12"),
         ("A B 一二", "zh", "AB12"),
         ("ab12", "zh", "AB12"),
@@ -35,6 +38,12 @@ from ivr.understanding.said import normal
 def test_a_code(text, language, value):
     """Letters by name, by the ICAO alphabet, by sound; digits as words and figures."""
     assert [s.value for s in codes.codes(normal(text, language), language)] == [value]
+
+
+def test_an_o_may_be_a_zero_and_an_and_an_n():
+    """Both are rivals."""
+    (span,) = codes.codes("and g 1 o", "en")
+    assert (span.value, span.rivals) == ("G1O", ("NG1O", "G10"))
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_a_time(text, language, value):
 
 @pytest.mark.parametrize(
     ("text", "language"),
-    [("hello", "en"), ("twenty five o'clock", "en"), ("twelve hundred", "en"), ("你们几点开门", "zh"), ("一点也不", "en"),
+    [("hello", "en"), ("twenty five o'clock", "en"), ("twelve hundred", "en"), ("你们几点开门", "zh"),
      ("二十五点", "zh"), ("什么时候", "zh"), ("", "zh")],
 )  # fmt: skip
 def test_no_time(text, language):
@@ -98,7 +98,8 @@ def test_a_bare_number_is_not_clearly_a_time():
 @pytest.mark.parametrize(
     ("text", "language", "more"),
     [("half past", "en", True), ("quarter to", "en", True), ("at", "en", True), ("at nine", "en", False),
-     ("下午", "zh", True), ("明天上午", "zh", True), ("差一刻", "zh", True), ("九点", "zh", False), ("中午", "zh", False)],
+     ("下午", "zh", True), ("明天上午", "zh", True), ("差一刻", "zh", True), ("九点", "zh", False),
+     ("中午", "zh", False)],
 )  # fmt: skip
 def test_a_time_that_breaks_off(text, language, more):
     """Behind "half past", 下午."""
