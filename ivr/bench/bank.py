@@ -279,6 +279,8 @@ async def _language(report: Report, language: str, data: Path | None, wanted: st
             report.note(f"{'right' if outcome.right else 'WRONG'} {outcome.script}"
                         f"{f' ({outcome.twist})' if outcome.twist else ''}: {outcome.ended}"
                         f"{f', {outcome.done_s:g} s' if outcome.done_s is not None else ''}")  # fmt: skip
+            for turn in () if outcome.right and outcome.ended_well else outcome.turns:
+                report.note(f"    {turn}")
     _report(report, language, scripts, outcomes)
 
 

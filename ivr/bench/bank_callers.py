@@ -31,7 +31,7 @@ class Script:
 
     Attributes:
         task: what they want: branch, balance, lost_card, fees, hours, delivery, complaint, person.
-        opens: what they say to an open question, one after the other; the last once more if it led nowhere.
+        opens: what they say to an open question, one after the other; the last once more when it led nowhere.
         place: the id of the place they mean; `names` are what it is called where it is confirmed.
         customer, card, born: who they are at the bank: id, last four digits, ISO date; both said in `says`.
         says: replies by question, one after the other, the last again and again.
@@ -99,7 +99,7 @@ class Reactions:
             case "lost_card":
                 return "yes"
             case "unknown":
-                return "no" if self._more_to_say() else "yes"
+                return "no" if self._asks_again() else "yes"
         return step
 
     def _right(self, asked: Asked) -> bool:
@@ -109,14 +109,14 @@ class Reactions:
             return any(name in asked.words for name in script.names)
         return script.card in asked.words
 
-    def _more_to_say(self) -> bool:
-        return self._given.get("open", 0) < len(self.script.opens)
+    def _asks_again(self) -> bool:
+        """Everybody says what they want once more than they meant to."""
+        return self._given.get("open", 0) <= len(self.script.opens)
 
     def _open(self, asked: Asked, done: bool) -> str:
-        count = self._given.get("open", 0)
-        again = asked.step == "question" or count <= len(self.script.opens)
-        if done or not again:
+        if done or not (asked.step == "question" or self._asks_again()):
             return self._next("bye")
+        count = self._given.get("open", 0)
         self._given["open"] = count + 1
         return self.script.opens[min(count, len(self.script.opens) - 1)]
 

@@ -32,7 +32,7 @@ _STOP_ZH = frozenset(
         "wo",
         "de",
         "le",
-        "qing",
+        "qin",
         "wen",
         "ni",
         "men",
@@ -81,7 +81,7 @@ def features(text: str, language: str) -> Counter[str]:
     """What `text` is compared by: weighted terms, stop words at a tenth of their weight."""
     terms: Counter[str] = Counter()
     if language == "zh":
-        syllables = pinyin(text)
+        syllables = [_as_heard(s) for s in pinyin(text)]
         for syllable in syllables:
             terms[syllable] += 0.1 if syllable in _STOP_ZH else 0.6
         for pair in pairwise(syllables):
@@ -98,6 +98,11 @@ def features(text: str, language: str) -> Counter[str]:
         if pair[0] not in _STOP_EN and pair[1] not in _STOP_EN:
             terms[f"{_stem(pair[0])} {_stem(pair[1])}"] += 0.5
     return terms
+
+
+def _as_heard(syllable: str) -> str:
+    """What a telephone leaves of a syllable: zh is z, ch is c, sh is s, ing is in, eng is en."""
+    return re.sub("^([zcs])h", r"\1", re.sub("(?<=[ie])ng$", "n", syllable))
 
 
 def _trigrams(word: str) -> Iterable[str]:

@@ -137,7 +137,7 @@ def _corrected(
     value = {"yes_no": "no", "open": hypothesis.text}.get(asked.kind, "")
     for text, confidence in _readings(hypothesis):
         correction = commands.correction(text, language)
-        if commands.other_one(text, language):
+        if asked.kind != "open" and commands.other_one(text, language):
             corrects = correction is not None or expected.yes_no(text, language) == "no"
             return Understood(hypothesis, value=value * corrects, confidence=confidence, complete=True,
                               corrects=corrects, other=True)  # fmt: skip

@@ -48,6 +48,11 @@ def test_a_cough_pauses_the_prompt_and_it_goes_on(tmp_path):
     assert found["a cough (200 ms of sound)"]["holds"]
 
 
+def test_a_caller_of_the_bank_is_answered(tmp_path):
+    found = rows(tmp_path, "bank", "--only", "en:fees")
+    assert found["bank, English: calls that end in an answer, a person or goodbye"]["measured"] == "1 of 1"
+
+
 @pytest.mark.parametrize("name", sorted(bench.BENCHES))
 def test_every_bench_explains_itself(name, capsys):
     with pytest.raises(SystemExit) as ended:
