@@ -228,7 +228,7 @@ class Session:
         self._state, actions = engine.step(self._plan, before, given, at)
         if came_in is not None and actions and actions != (WaitKeys(),):
             engine_ms = round((time.perf_counter() - begun) * 1000)
-            self._turns.answer(came_in, engine_ms, _learnt(before, self._state), self._kind)
+            self._turns.answer(came_in, engine_ms, _learnt(before, self._state, by_keys=bool(came_in.keys)), self._kind)
         said = [a for a in actions if isinstance(a, Speak)]
         if said:
             await self._say(said)
@@ -334,8 +334,12 @@ class Session:
         return self._house.apology.get(language) or next(iter(self._house.apology.values()), None)
 
 
-def _learnt(before: State, after: State) -> str | None:
-    """What the answer was taken for: the slots it filled or changed; None when it filled none."""
+def _learnt(before: State, after: State, by_keys: bool) -> str | None:
+    """What the answer was taken for: the choice or the yes that led on, or the slots it filled; None for nothing."""
+    for passage in after.path:
+        kind, _, value = passage.way.partition(".")
+        if passage.step == before.step and (kind == "choices" or (kind == "on" and by_keys)):
+            return value
     new = [f.value for n, f in after.slots.items() if before.slots.get(n) != f]
     return " ".join(new) if new else None
 
