@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[3]
 DIALPLANS = ROOT / "dialplans"
 VALIDATOR = jsonschema.Draft7Validator(plan_schema.schema())
 PLANS = sorted(f for f in DIALPLANS.glob("*.yaml") if f.name.count(".") == 1)
-README = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+# Blocks that begin with a space are pieces of a step, for `scripts/trial`.
+README = re.findall(r"```yaml\n(?! )(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
 
 GOOD = """languages: [en]
 slots: {card: {kind: digits, min: 4, max: 4}}
