@@ -12,13 +12,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from ivr.config import Config, load
 from ivr.dialog import plan_file
 from ivr.errors import InvalidInput, Problem, Unavailable
-from ivr.publishing import Publishing, needed
+from ivr.publishing import first, needed
 from ivr.store.store import Store
 
 T = TypeVar("T")
@@ -83,8 +84,8 @@ def _tried(config: Config, folder: Path, files: Mapping[str, str], options: argp
                 shutil.copy(file, trial)
         for file, text in files.items():
             Path(trial, file).write_text(text, "utf-8", newline="")
-        Publishing(Path(trial), needed(config)).load()
         after = plan_file.load_all(Path(trial))
+        first(after, needed(config), datetime.now(UTC))
     found = after.by_name.get(options.name)
     if found is None or found.version != options.version:
         says = f"version {options.version} cannot be read any more as it was"

@@ -95,6 +95,17 @@ def decide(before: Mapping[str, InForce], loaded: Plans, wanted: Mapping[str, fr
     return Published(after, fresh, tuple(dict.fromkeys(problems)))
 
 
+def first(loaded: Plans, wanted: Mapping[str, frozenset[str]], now: datetime) -> Published:
+    """What is in force at a start. Raises InvalidInput when a plan that a number needs is not there."""
+    published = decide({}, loaded, wanted, now, os.path.exists)
+    absent = sorted(set(wanted) - set(published.plans))
+    if absent:
+        says = "is not there, has faults, or lacks a language"
+        words = (Problem("config.toml", f"plan `{n}` {says}", field="number", mend="run `ivr check`") for n in absent)
+        raise InvalidInput(*published.problems, *words)
+    return published
+
+
 def scan(folder: Path) -> Signature:
     """The dialplan files of `folder`; others, hidden ones and what editors leave beside them are not looked at."""
     found: dict[str, tuple[int, ...]] = {}
@@ -153,16 +164,7 @@ class Publishing:
     def load(self) -> None:
         """The first loading, before anything runs. Raises InvalidInput when a plan that a number needs is not there."""
         self._loaded = scan(self._folder)
-        loaded = load_all(self._folder)
-        published = decide({}, loaded, self._needed, datetime.now(UTC), os.path.exists)
-        absent = [name for name in self._needed if name not in published.plans]
-        if absent:
-            says = "is not there, has faults, or lacks a language"
-            words = [
-                Problem("config.toml", f"plan `{n}` {says}", field="number", mend="run `ivr check`") for n in absent
-            ]
-            raise InvalidInput(*published.problems, *words)
-        self._take(published)
+        self._take(first(load_all(self._folder), self._needed, datetime.now(UTC)))
 
     def get(self, name: str) -> Plan | None:
         """The plan in force by that name."""

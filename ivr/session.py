@@ -19,7 +19,7 @@ import structlog
 from ivr import metrics, transfer
 from ivr.backend.client import Backends, Request
 from ivr.config import Config
-from ivr.dialog import engine
+from ivr.dialog import engine, journal
 from ivr.dialog.plan import Plan
 from ivr.dialog.state import (
     KEY_TIMEOUT_MS,
@@ -98,6 +98,7 @@ class Session:
         self._turns = TurnLog(house.store, self.id, self._speaker.account)
         self._kind = ""
         self._keys_serial = 0
+        self._inputs = 0
         self._keys = ""
         self._muted = False
         self._hotword = False
@@ -219,8 +220,12 @@ class Session:
     # Actions ------------------------------------------------------------------------------------------------------
 
     async def _step(self, given: Input, came_in: CameIn | None = None) -> None:
-        begun, before = time.perf_counter(), self._state
-        self._state, actions = engine.step(self._plan, before, given, now())
+        before, at = self._state, now()
+        body = journal.entry(self._plan, before, given, at)
+        await self._house.store.input(self.id, self._inputs, at, body)
+        self._inputs += 1
+        begun = time.perf_counter()
+        self._state, actions = engine.step(self._plan, before, given, at)
         if came_in is not None and actions and actions != (WaitKeys(),):
             engine_ms = round((time.perf_counter() - begun) * 1000)
             self._turns.answer(came_in, engine_ms, _learnt(before, self._state), self._kind)

@@ -1,7 +1,7 @@
 """`ivr simulate`: call a dialplan by typing, walk it by scenarios, or draw it.
 
-The engine and understanding are those of the telephone. Nothing is dialled or fetched: what a transfer or a back end
-answers is typed, too.
+The engine and understanding are those of the telephone. Nothing is dialled: how a transfer ends is typed, and so is
+what a back end answers, unless `--live` asks the real one.
 """
 
 from __future__ import annotations
@@ -14,24 +14,40 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from ivr import rehearse
+from ivr import config, rehearse
 from ivr.dialog import picture, rehearsal
 from ivr.dialog.plan import Plan
 from ivr.dialog.plan_file import load
 from ivr.dialog.rehearsal import Moment, Rehearsal
-from ivr.dialog.state import Connect, Connected, End, Fetch, Fetched, Heard, Input, Listen, Recorded, Silence, Speak
+from ivr.dialog.state import (
+    Connect,
+    Connected,
+    End,
+    Fetch,
+    Fetched,
+    Heard,
+    Input,
+    Key,
+    Listen,
+    Recorded,
+    Silence,
+    Speak,
+    Tell,
+)
 from ivr.errors import InvalidInput, Problem, Unavailable
+from ivr.live import Live
 from ivr.speech import spoken
 
 HELP = """  WORDS               say them
   #8620#              press keys (the first # only begins the line); then a pause
   /key 1              press one or more keys
-  /silence            say nothing
+  /silence            say nothing, as an empty line does
   /connected /busy /no_answer /failed    how a transfer ends
   /answer 200 {"name": "Li"}             what a back end answers; /timeout, /failed when it does not
   /message NAME       leave a message
@@ -46,19 +62,25 @@ _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 class _Terminal:
     """One rehearsed call, line by line."""
 
-    def __init__(self, call: Rehearsal, out: TextIO) -> None:
-        self._call, self._out = call, out
+    def __init__(self, call: Rehearsal, out: TextIO, live: Live | None = None) -> None:
+        """`live`: the back ends to ask; None when their answers are typed."""
+        self._call, self._out, self._live = call, out, live
+        self._by_line: list[int] = []
         self._colours = out.isatty()
 
     def run(self, lines: Iterator[str]) -> None:
         """Until the call, or the input, is over."""
         self._show(self._call.last)
+        self._look_up()
         for line in lines:
             text = _UNSEEN.sub(" ", line[:_MAX_LINE_CHARS]).strip()
             if text in ("/quit", "/exit"):
                 return
-            if text:
-                self._line(text)
+            before = len(self._call.moments)
+            self._line(text or "/silence")
+            self._look_up()
+            if (added := len(self._call.moments) - before) > 0:
+                self._by_line.append(added)
             if isinstance(self._call.last.awaited, End):
                 return
         self._print(f"no more input; the call stands at {self._call.last.state.step}", dim=True)
@@ -101,15 +123,20 @@ class _Terminal:
 
     def _give(self, given: Input) -> None:
         if not self._call.takes(given):
-            return self._print(f"the call {rehearsal.describe(self._call.last.awaited)}{self._hint()}", dim=True)
+            return self._refuse()
         if isinstance(given, Heard):
             self._heard(given)
         return self._show(self._call.give(given))
+
+    def _refuse(self) -> None:
+        self._print(f"the call {rehearsal.describe(self._call.last.awaited)}{self._hint()}", dim=True)
 
     def _press(self, pressed: str) -> None:
         pressed = pressed.replace(" ", "")
         if not re.fullmatch("[0-9*#A-Da-d]{1,64}", pressed):
             return self._print("keys are 0 to 9, * and #, like /key 1", dim=True)
+        if not self._call.takes(Key(pressed[0])):
+            return self._refuse()
         for moment in self._call.press(pressed.upper()):
             self._show(moment, quiet=not moment.actions or moment is not self._call.last)
         return None
@@ -136,10 +163,11 @@ class _Terminal:
             self._print(f"  {name} = {filled.value} ({filled.confidence:.2f}{rivals})", dim=True)
 
     def _undo(self) -> None:
-        if not self._call.undo():
+        if not self._by_line:
             return self._print("this is the beginning", dim=True)
+        self._call.undo(self._by_line.pop())
         self._print("taken back", dim=True)
-        return self._show(self._call.last)
+        return self._show(self._call.last, again=True)
 
     def _heard(self, given: Heard) -> None:
         said = given.understood
@@ -151,23 +179,34 @@ class _Terminal:
         meaning = ", ".join(parts) or ("a question" if said.answer else "words" if said.value else "nothing")
         self._print(f"       understood: {meaning} ({said.confidence:.2f})", dim=True)
 
-    def _show(self, moment: Moment, quiet: bool = False) -> None:
+    def _show(self, moment: Moment, quiet: bool = False, again: bool = False) -> None:
+        """Print what a moment brought. `again`: it is shown once more, and nothing of it done."""
         for action in moment.actions:
             if isinstance(action, Speak):
                 slow = " (slowly)" if action.slow else ""
                 self._print(f"said: {spoken.written(action.text, action.language)}{slow}")
             elif not quiet or isinstance(action, End):
                 self._print(f"       {rehearsal.describe(action)}", dim=True)
+            if isinstance(action, Tell) and self._live is not None and not again:
+                self._print(f"       {self._live.tell(action)}", dim=True)
         if not quiet:
             step = moment.state.step
             self._print(f"       at {step}{self._place(step)}{self._hint()}", dim=True)
+
+    def _look_up(self) -> None:
+        """Ask the real back ends for as long as the call waits for one."""
+        while self._live is not None and self._asks:
+            answer, reason = self._live.fetch(self._call.last.awaited)
+            shown = json.dumps(answer.data, ensure_ascii=False)[:500] if answer.data is not None else reason
+            self._print(f"       answered: {answer.outcome} {answer.status or ''} {shown}", dim=True)
+            self._show(self._call.give(answer))
 
     def _place(self, step: str) -> str:
         at = self._call.plan.steps[step].at if step in self._call.plan.steps else None
         return f" ({at.file}:{at.line})" if at is not None and at.line else ""
 
     def _hint(self) -> str:
-        if self._asks:
+        if self._asks and self._live is None:
             return "; /answer 200 {...}, /timeout or /failed"
         return "; /connected, /busy, /no_answer or /failed" if isinstance(self._call.last.awaited, Connect) else ""
 
@@ -235,6 +274,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("plan", metavar="PLAN", help="a plan's file, or its name in dialplans/")
     parser.add_argument("--language", help="the language of the number that is rung; default: the plan's first")
     parser.add_argument("--now", type=_moment, metavar="MOMENT", help="the time of the call; default: now")
+    parser.add_argument("--live", action="store_true", help="ask the back ends of the configuration")
+    parser.add_argument("--config", default="config.toml", metavar="FILE", help="which one; default: config.toml")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--script", nargs="+", type=Path, metavar="FILE", help="walk the scenarios in these files")
     what.add_argument("--all", action="store_true", help=f"walk all those of the plan in {rehearse.FOLDER}/")
@@ -264,7 +305,10 @@ def main(argv: list[str] | None = None, source: TextIO | None = None, out: TextI
             return 0
         if arguments.script or arguments.all:
             return _walk(plan, arguments, now, out)
-        return _type(plan, arguments.language or plan.languages[0], now, source, out)
+        with Live(config.load(arguments.config)) if arguments.live else nullcontext() as live:
+            call = Rehearsal(plan, _language(plan, arguments.language), now)
+            _Terminal(call, out, live).run(_lines(source, out))
+        return 0
     except BrokenPipeError:
         # Whoever read along has gone; the interpreter must not fail once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
@@ -285,9 +329,8 @@ def _walk(plan: Plan, arguments: argparse.Namespace, now: datetime, out: TextIO)
     return 0 if report.enough(arguments.least_steps, arguments.least_ways) else 1
 
 
-def _type(plan: Plan, language: str, now: datetime, source: TextIO, out: TextIO) -> int:
-    if language not in plan.languages:
-        mend = "it speaks " + ", ".join(plan.languages)
-        raise InvalidInput(Problem(plan.file, f"the plan does not speak `{language[:20]}`", mend=mend))
-    _Terminal(Rehearsal(plan, language, now), out).run(_lines(source, out))
-    return 0
+def _language(plan: Plan, wanted: str | None) -> str:
+    if wanted is None or wanted in plan.languages:
+        return wanted or plan.languages[0]
+    mend = "it speaks " + ", ".join(plan.languages)
+    raise InvalidInput(Problem(plan.file, f"the plan does not speak `{wanted[:20]}`", mend=mend))

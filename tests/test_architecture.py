@@ -66,8 +66,8 @@ ROOMS = (
     _room("web", "ivr.web*", "words observing store"),
     _room("bench", "ivr.bench*", "words observing meaning dialog ear line telephony speech store caller conductors"),
     # 5 root
-    _room("root", "ivr.app ivr.replay ivr.plans ivr.simulate ivr.rehearse ivr.health ivr.cli ivr.__main__ ivr.check"
-          " ivr.config_doc",
+    _room("root", "ivr.app ivr.replay ivr.plans ivr.simulate ivr.rehearse ivr.live ivr.health ivr.cli ivr.__main__"
+          " ivr.check ivr.config_doc",
           "words observing meaning dialog ear telephony speech store backend backend_rules caller conductors web"
           " bench"),
 )  # fmt: skip

@@ -48,7 +48,7 @@ def when_spoken(understood: Understood, speech_ms: int, asks: bool, language: st
         return "resume"
     if not asks and expected.back_channel(understood.hypothesis.text, language):
         return "resume"
-    if understood.value:
+    if understood.value or understood.command or understood.slots:
         return "commit"
     return "resume" if speech_ms < SHORT_MS or understood.hypothesis.rejected else "commit"
 

@@ -66,8 +66,6 @@ MAX_IDLE = 10
 """Questions asked in a row without anything new learnt or told: a loop, out of which a person helps."""
 MAX_FAULTS = 5
 """Steps of a call that may fail; then it ends with an apology."""
-MAX_RETURNS = 20
-"""Plans called inside one another."""
 MAX_OPENINGS = 2
 """Times that a form asks for everything at once; then it asks field by field."""
 
@@ -327,7 +325,7 @@ class _Walk:
                     Tell(here.backend, fill.path(self.plan, self.state, here.path, self.now), here.event, data)
                 )
                 return "next", here.next
-            case Call() if len(self.state.returns) < MAX_RETURNS:
+            case Call():
                 self.state = replace(self.state, returns=(*self.state.returns, here.name))
                 return "call", here.entry
             case Return() if self.state.returns:

@@ -148,7 +148,7 @@ STEP_FORMS: Mapping[str, Record] = {
         {
             "backend": Key(BACKEND, "which back end is asked", required=True),
             "path": Key(URL_PATH, "path below the back end's URL; {slot} stands for a value", required=True),
-            "method": Key(Word(("GET", "POST", "PUT", "PATCH", "DELETE")), default="GET"),
+            "method": Key(Word(("GET", "POST", "PUT")), default="GET"),
             "query": Key(TEXTS, "query parameters; {slot} stands for a value"),
             "body": Key(TEXTS, "keys and values of the JSON that is sent; {slot} stands for a value"),
             "save": Key(_by_slot(_JSON_PLACE), "slots filled from the JSON answer"),

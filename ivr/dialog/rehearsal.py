@@ -91,12 +91,9 @@ class Rehearsal:
             moments.append(self.give(KeysEnded()))
         return moments
 
-    def undo(self) -> bool:
-        """Take the last input back; False at the beginning of the call."""
-        if len(self.moments) == 1:
-            return False
-        self.moments.pop()
-        return True
+    def undo(self, moments: int = 1) -> None:
+        """Take the last inputs back; the beginning of the call stays."""
+        del self.moments[max(1, len(self.moments) - moments) :]
 
     def _take(self, state: State, given: Input) -> Moment:
         state, actions = engine.step(self.plan, state, given, self.now)

@@ -1,6 +1,6 @@
 """Scenarios: calls written down in YAML, what the caller does and what must come of it; read and walked.
 
-README.md, "Rehearsing a plan", explains the format. Pure but for reading the file; knows nothing of terminals.
+docs/rehearsing.md explains the format. Pure but for reading the file; knows nothing of terminals.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ TURN = Record(
 )
 _MATCH = Record(
     {
-        "method": Key(Word(("GET", "POST", "PUT", "PATCH", "DELETE"))),
+        "method": Key(Word(("GET", "POST", "PUT"))),
         "path": Key(_TEXT),
         "query": Key(_NAMED),
         "body": Key(_NAMED),

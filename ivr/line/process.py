@@ -210,10 +210,9 @@ class LineProcess:
             self.fault(f"leg: {type(error).__name__}", leg.leg)
 
     def _reap(self, arriving: int = -1) -> None:
-        """Destroy finished native calls; one whose slot a newer call has taken waits until that one is over.
+        """Destroy finished native calls, which hangs up what is in their slots: those that newer calls have taken wait.
 
-        To destroy a call hangs up whatever is in its slot. `arriving` is a slot that no leg of ours stands for yet.
-        """
+        `arriving` is a slot that no leg of ours stands for yet."""
         if not self._dead:
             return
         taken = {arriving, *(leg.getId() for leg in (*self.legs.values(), *self._lingering.values()))}

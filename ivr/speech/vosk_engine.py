@@ -73,25 +73,30 @@ class VoskRecognizer:
             phrases = list(expectation.phrases)
         else:
             return ()
-        if self._command_phrases is not None and expectation.commands:
-            phrases += self._command_phrases(language, expectation.commands)
         known = {spelling: None for p in phrases if (spelling := self._spell(p))}
+        if known and self._command_phrases is not None and expectation.commands:
+            said = self._command_phrases(language, expectation.commands)
+            known |= {spelling: None for p in said if (spelling := self._spelt(p))}
         return (*known, self._unknown) if known else ()
 
     def _spell(self, phrase: str) -> str:
-        """The phrase in words that the model knows, empty when it cannot be had. It is warned of once.
-
-        Where a word is unknown, known ones that make it up are taken: Mandarin and Korean models know morphemes.
-        """
-        spelt = [self._split(word) for word in phrase.lower().split()]
-        if all(spelt):
-            return " ".join(spelt)
+        """The phrase in words that the model knows, empty when it cannot be had. It is warned of once."""
+        if spelt := self._spelt(phrase):
+            return spelt
         with self._lock:
             new = phrase not in self._warned
             self._warned.add(phrase)
         if new:
             _log.warning("recognition.phrase_unknown", engine=self.name, phrase=phrase)
         return ""
+
+    def _spelt(self, phrase: str) -> str:
+        """As `_spell`, without a warning.
+
+        Where a word is unknown, known ones that make it up are taken: Mandarin and Korean models know morphemes.
+        """
+        spelt = [self._split(word) for word in phrase.lower().split()]
+        return " ".join(spelt) if all(spelt) else ""
 
     def _split(self, word: str) -> str:
         if self._knows(word):

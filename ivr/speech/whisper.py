@@ -38,13 +38,13 @@ _UNCLEAR_SCORE = -1.5
 # model spreads wider. A no is believed more readily than a yes.
 _BARS = {
     "en": {"yes": ((-3.6, 4.5),), "no": ((-4.3, 3.5),), "unsure": ((-3.6, 4.5),)},
-    "zh": {"yes": ((-6.3, 2.6), (-4.7, 0.6)), "no": ((-5.3, 1.5),), "unsure": ((-5.6, 3.0),)},
+    "zh": {"yes": ((-5.5, 1.2), (-4.7, 0.6)), "no": ((-5.3, 1.5), (-3.5, 0.6)), "unsure": ((-5.6, 2.4),)},
 }
 _CHOICE_BARS = ((-3.6, 1.5),)
 _STRONG = (-3.6, 3.4)
 _HARDLY_SPEECH = 0.45
 # Silence put before the speech: short answers are heard better with some.
-_LEAD_S = {"yes_no": 0.4}
+_LEAD_S = {("en", "yes_no"): 0.4, ("zh", "yes_no"): 0.4, ("zh", "digits"): 0.4}
 _SHORT_ANSWER_MS = 1_600
 # How far the best phrase of a choice may lie under what was read freely, and above the next phrase.
 _CHOICE_LEAD, _CHOICE_APART = -3.0, 1.5
@@ -127,7 +127,9 @@ class WhisperRecognizer:
             found = Hypothesis("", rejected="no_speech")
         else:
             wave = pcm.to_wave(audio)
-            encoded = self._model.encode(wave, CONTEXT_S, SILENCE_S, _LEAD_S.get(expectation.kind, 0.0))
+            encoded = self._model.encode(
+                wave, CONTEXT_S, SILENCE_S, _LEAD_S.get((self._language, expectation.kind), 0.0)
+            )
             if expectation.kind == "yes_no":
                 found = self._read_yes_no(encoded, wave)
             elif expectation.kind == "digits":
@@ -212,7 +214,8 @@ class WhisperRecognizer:
             return self._answer(weighed.best, weighed)
         readings, speech, no_speech = self._readings(encoded, audio_ms, _WEIGHED_READINGS)
         if no_speech > _HARDLY_SPEECH and readings[0].score < _DOUBTFUL_SCORE and not weighed.strong:
-            return Hypothesis("", rejected="no_speech")
+            weighed = self._weigh([encoded, self._model.encode_again(wave)], self._yes_no)
+            return self._answer(weighed.best, weighed) if weighed.strong else Hypothesis("", rejected="no_speech")
         read = lexicon.yes_or_no(readings[0].text, self._language) if speech else ""
         if not weighed.sure and (short or not read):
             weighed = self._weigh([encoded, self._model.encode_again(wave)], self._yes_no)

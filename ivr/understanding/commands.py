@@ -120,8 +120,9 @@ _PHRASES = {"en": _PHRASES_EN, "zh": _PHRASES_ZH}
 
 _POLITE_EN = re.compile(
     r"^(?:(?:please|sorry|excuse me|i'm sorry|okay|ok|well|hey|hi|hello|um|uh|er|oh|no|so|yes|just|kindly|actually|wait"
-    r"|(?:can|could|would|will) (?:you|i|we)(?: please)?|would you mind|let me|let's|i(?:'d| would) like(?: to)?"
-    r"|i (?:want|need|wish)(?: to)?|may i|what if we|is it possible to) )+"
+    r"|(?:can|could|would|will) (?:you|i|we)(?: please)?|would you mind|let me|let's"
+    r"|i(?:'d| would) like(?: for)?(?: you)?(?: to)?"
+    r"|i (?:want|need|wish)(?: for)?(?: you)?(?: to)?|may i|what if we|is it possible to) )+"
 )
 _POLITE_END_EN = re.compile(r"(?: (?:please|thanks|thank you|sorry|now|then|sir|madam|for me|if you can))+$")
 _POLITE_ZH = (
@@ -132,10 +133,70 @@ _POLITE_ZH = (
 _POLITE_END_ZH = (
     "谢谢你", "谢谢您", "谢谢", "可以吗", "好吗", "行吗", "好不好", "吗", "吧", "啊", "呢", "了", "哦", "一下",
 )  # fmt: skip
-_SAY_AGAIN_EN = re.compile(
-    r"(?:sorry |and |so |but )*(?:where|what|when|who|which|how much|how many) (?:is|was|are|were)"
-    r" (?:that|it|this|those|the [a-z ]{2,20}) again"
+# What phrases leave open. Several of them may follow one another: "I didn't hear that, please say it again".
+_CHINESE, _ENGLISH = "(?:chinese|mandarin|putonghua)", "english"
+_LANGUAGE_EN = (
+    r"(?:(?:change|switch|set)(?: (?:the|your|my))?(?: preferred)?(?: language| responses?| speech)?(?: settings?)?"
+    r"(?: from \w+)? to|(?:speak|talk|respond|answer|reply|continue|communicate)(?: (?:to|with) me)?(?: only)? in)"
+    r" {0}"
+    r"(?: from now on| instead| instead of \w+| rather than \w+)?"
 )
+_OPEN_EN = {
+    "repeat": (
+        r"(?:repeat|restate|rephrase)(?: (?:that|it|this|yourself|the question"
+        r"|what you (?:just )?(?:said|told me|asked)"
+        r"|(?:that|the|your) last (?:thing|part|response|sentence|question)"
+        r"(?: you (?:just )?(?:said|told me|asked))?))?"
+        r"(?: again| for me| once more| one more time)*"
+        r"|(?:say|hear|read) (?:that|it|this)(?: (?:again|over|over again|once more|one more time|another time))"
+        r"|i missed (?:that|it|what you (?:just )?said|that last (?:one|part))"
+        r"|(?:have )?(?:that|it) repeated(?: again| for me)*"
+        r"|i (?:did not|didn't|could not|couldn't) (?:quite )?(?:hear|catch|get|understand)"
+        r"(?: (?:you|that|it|all of that|what you (?:just )?said))?(?: (?:clearly|correctly|properly))?"
+        r"|what (?:was (?:that|it)(?: last thing)? you (?:just )?(?:said|asked)"
+        r"|(?:did|have) you (?:just )?(?:say|ask|said))"
+        r"|(?:where|what|when|who|which|how much|how many) (?:is|was|are|were)"
+        r" (?:that|it|this|those|the [a-z]+(?: [a-z]+)?) again"
+    ),
+    "slower": (
+        r"(?:speak|talk|go|say (?:it|that|your words))(?: to me)?(?: a (?:bit|little))?"
+        r" (?:slower|more slowly|slowly)(?: to me)?"
+        r"|(?:slow|slow it|slow your (?:speech|speaking|talking|voice|words)) down(?: a (?:bit|little))?"
+        r"|slow down (?:your|the) (?:speech|speaking|talking|voice|words)"
+        r"|(?:you're|you are|that's|that is|that was)(?: (?:speaking|talking|going))?"
+        r" (?:much |far |way |a bit )?(?:too|so) fast(?: for me)?"
+    ),
+    "help": (
+        r"what (?:(?:kind|sort|type)s? of )?(?:questions?|things?|topics?|subjects?|information)"
+        r" (?:can|could|may|do|should) (?:i|you) (?:ask|say|do|answer|know|accept|help)(?: you| me)?(?: about| with)?"
+        r"|what (?:all )?(?:can|could|may|should) (?:i|you) (?:ask|say|do|answer|help)(?: you| me)?"
+        r"(?: about| with| for)?(?: here| exactly)?"
+    ),
+    "cancel": (
+        r"(?:cancel|stop|abort)(?: (?:that|it|this|everything|what you(?:'re| are) doing"
+        r"|(?:my|that|the|this) (?:last |previous )?(?:request|command|question|thing)))"
+        r"|(?:forget|disregard|scratch|ignore) (?:it|that|this|about it|about that)"
+        r"|i(?:'ve| have)? changed my mind|i (?:do not|don't) (?:need|want) (?:it|that|this) any ?more"
+    ),
+    "language:zh": _LANGUAGE_EN.format(_CHINESE),
+    "language:en": _LANGUAGE_EN.format(_ENGLISH),
+}
+
+
+@lru_cache(maxsize=1)
+def _said_in_words() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Each command's phrases, closed and open, one or several after one another, with politeness around them."""
+    polite, end = _POLITE_EN.pattern.removeprefix("^"), _POLITE_END_EN.pattern.removesuffix("$")
+    found = []
+    for name, said in _PHRASES_EN.items():
+        closed = sorted((p for p in said if " " in p), key=len, reverse=True)
+        one = "|".join([*([_OPEN_EN[name]] if name in _OPEN_EN else []), *map(re.escape, closed)])
+        found.append(
+            (name, re.compile(rf"(?:{polite})?(?:{one})(?:{end})?(?: (?:{polite})?(?:{one})(?:{end})?){{0,2}}"))
+        )
+    return tuple(found)
+
+
 _LIKE_EN, _LIKE_LETTERS = 90.0, 8
 # How far the syllables may be from the phrase's, a syllable on average, by their number.
 _APART_ZH = {1: 0.0, 2: 0.0, 3: 0.09}
@@ -179,8 +240,9 @@ def phrases(language: str, commands: Sequence[str]) -> tuple[str, ...]:
 def _english(said: str) -> str:
     if len(said.split()) > _MOST_COMMAND_WORDS:
         return ""
-    if _SAY_AGAIN_EN.fullmatch(said):
-        return "repeat"
+    for name, pattern in _said_in_words():
+        if pattern.fullmatch(said):
+            return name
     core = _POLITE_EN.sub("", _POLITE_END_EN.sub("", said) + " ").strip()
     forms = dict.fromkeys((said, _POLITE_END_EN.sub("", said), core))
     best, name = 0.0, ""
@@ -240,10 +302,11 @@ _NOT_PAUSE_EN = re.compile(
 )
 _NOT_TWO_EN = re.compile(r"^no (?:\| )?not (?P<x>[\w']+) (?P<y>[\w']+)$")
 _MEANT_EN = re.compile(
-    r"^(?:.{0,30}\b)?(?:i (?:actually )?meant(?: to say)?|make that"
+    r"^(?:(?:.{0,30}\b)?i (?:actually )?meant(?: to say)?"
+    r"|(?:(?:no|nope|sorry|i'm sorry|wait|oh|well|actually|please|um|uh)(?: \|)? )*(?:(?:please )?make that"
     r"|(?:no|sorry|wait|actually)(?: \|)? (?:i (?:said|mean|want|wanted)|make (?:it|that)|it's|it is|it should be)"
-    r"|i (?:was wrong|made a mistake)(?: \|)?(?: it's| it is)?"
-    r"|that's (?:wrong|not right)(?: \|)? (?:it's|it is))(?: \|)? (?P<y>.+)$"
+    r"|i (?:was wrong|made a mistake)(?: \|)? (?:it's|it is)"
+    r"|that's (?:wrong|not right)(?: \|)? (?:it's|it is)))(?: \|)? (?P<y>.+)$"
 )
 _OTHER_EN = re.compile(
     r"\b(?:the |my )?other (?:one|card|account|place|branch|number|option)\b"

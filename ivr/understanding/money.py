@@ -26,7 +26,7 @@ _UNITS_EN = {
 _PARTS_EN = {"cents": "", "cent": "", "pence": "GBP", "penny": "GBP", "fen": "CNY", "jiao": "CNY", "mao": "CNY"}
 _TENTHS = ("jiao", "mao")
 _UNITS_ZH = {
-    "人民币": "CNY", "块钱": "CNY", "元钱": "CNY", "块": "CNY", "元": "CNY", "圆": "CNY", "塊": "CNY", "美元": "USD",
+    "人民币": "CNY", "块钱": "CNY", "元钱": "CNY", "块": "CNY", "元": "CNY", "圆": "CNY", "美元": "USD",
     "美金": "USD", "刀": "USD", "欧元": "EUR", "英镑": "GBP", "港币": "HKD", "港元": "HKD", "日元": "JPY",
     "日币": "JPY", "韩元": "KRW", "韩币": "KRW", "澳元": "AUD", "加元": "CAD", "新加坡元": "SGD", "新币": "SGD",
     "瑞士法郎": "CHF",

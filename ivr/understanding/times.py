@@ -22,7 +22,7 @@ _EN = re.compile(
     rf"(?P<fraction>half|a quarter|quarter|(?P<minutes>{numbers.RUN})(?: minutes?)?)"
     rf" (?P<way>past|after|to|before|till) (?P<hour>{_HOUR_EN})"
     rf"|(?P<clock>\d{{1,2}}[:.]\d{{2}})(?![.\d])"
-    rf"|(?P<run>{numbers.RUN})"
+    rf"|(?P<run>{numbers.RUN})(?! (?:of|more|point|time|moment|person)\b)"
     rf")(?P<oclock> o'?\s?clock)?(?: (?P<part>{_PART_EN})\b)?"
     rf"|\b(?P<word>noon|midday|midnight)\b"
 )
@@ -101,7 +101,13 @@ def _times_en(said: str) -> Iterator[Span]:
             yield Span(*match.span(), "00:00" if match["word"] == "midnight" else "12:00")
             continue
         half = _half_en(match["part"])
-        clear = bool(match["fraction"] or match["clock"] or match["oclock"] or match["part"] or match["at"] == "at ")
+        clear = bool(
+            match["fraction"]
+            or ":" in (match["clock"] or "")
+            or match["oclock"]
+            or match["part"]
+            or match["at"] == "at "
+        )
         if match["fraction"]:
             minutes = _FRACTIONS.get(match["fraction"]) or _minutes_en(match["minutes"])
             hour, sign = _hour_en(match["hour"]), -1 if match["way"] in ("to", "before", "till") else 1

@@ -28,8 +28,10 @@ UNCLEAR = 0.4
 
 # A value that is less of the utterance than this is no reason to leave a question in it unanswered.
 _MOST_OF_IT = 0.5
-# Confidence of a free reading beside a rejected answer, from which a command counts, and one of a single short word.
-_SURE_COMMAND, _SURE_SHORT_COMMAND = 0.3, 0.6
+# Confidence from which a command counts: of the best reading and of a free one beside it, of longer ones and of single
+# short words, which noises are taken for.
+_SURE_COMMAND = {"best": 0.0, "beside": 0.3}
+_SURE_SHORT_COMMAND = {"best": 0.35, "beside": 0.6}
 _SHORT_COMMAND = {"zh": 2, "en": 8}
 _SURE_BESIDE = 0.5
 _READINGS = 5
@@ -55,10 +57,14 @@ def understand(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hyp
     said = [(hypothesis.text, hypothesis.confidence), *_free(expectation, hypothesis)]
     if commanded := _commanded(expectation, asked, hypothesis, said):
         return commanded
-    if corrected := _corrected(vocabulary, expectation, asked, hypothesis):
-        return corrected
+    corrected = _corrected(vocabulary, expectation, asked, hypothesis)
     if expectation.kind == "open":
-        return _open(vocabulary, expectation, hypothesis)
+        opened = _open(vocabulary, expectation, hypothesis)
+        if corrected is None:
+            return opened
+        return replace(opened, slots=corrected.slots, corrects=corrected.corrects, other=corrected.other)
+    if corrected is not None:
+        return corrected
     understood = _expected(vocabulary, expectation, asked, hypothesis)
     if expectation.digress and expectation.kind not in _AT_ONCE and not _fills_most(understood, asked):
         answer = vocabulary.knowledge.find([t for t, _ in _readings(hypothesis)], expectation.language)
@@ -103,8 +109,8 @@ def _commanded(
     """The command that the best reading or, with a higher bar, a free one beside it is; None otherwise."""
     for text, confidence in said:
         short = len(expected.plain(text)) <= _SHORT_COMMAND.get(expectation.language, 0)
-        sure = confidence >= (_SURE_SHORT_COMMAND if short else _SURE_COMMAND)
-        if text != hypothesis.text and not sure:
+        sure = (_SURE_SHORT_COMMAND if short else _SURE_COMMAND)["best" if text == hypothesis.text else "beside"]
+        if confidence < sure:
             continue
         command = _command(expectation, asked, text)
         # "Never mind" answers a question with no.

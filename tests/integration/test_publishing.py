@@ -9,7 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from ivr import metrics, publishing
+from ivr.config import Config
 from ivr.errors import InvalidInput
+from ivr.health import Health
 from ivr.publishing import Publishing, restored, scan
 from ivr.store.store import Store
 
@@ -214,6 +216,20 @@ async def test_what_may_not_be_read_is_a_fault(house, monkeypatch):
     (house.folder / "bank.yaml").chmod(0o644)
     await house.settle()
     assert house.publishing.problems == ()
+
+
+async def test_health_tells_the_plans_and_their_faults(house):
+    health = Health(Config(), house.publishing)
+    house.write("other.yaml", text("Other"))
+    assert [plan.name for plan in (await health.reload()).loaded] == ["other"]
+    _nowhere(house)
+    answer = await health.reload()
+    assert (answer.loaded, len(answer.problems)) == ((), 1)
+    bank, other = health.status().plans
+    assert (bank.version, bank.languages, bank.steps) == (house.version, ("en", "zh"), 3)
+    assert "there is no step `by`" in bank.faults[0]
+    assert other.faults == ()
+    assert health.status().plan_problems == answer.problems
 
 
 async def test_a_plan_that_no_number_uses_goes_with_its_file(house):

@@ -5,6 +5,7 @@ Each is given the same kinds of utterance in a language of its own, spoken by a 
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from ivr.errors import Unavailable
-from ivr.speech import pcm
+from ivr.speech import pcm, vosk_engine
 from ivr.speech.protocols import Recognizer
 from ivr.speech.scripted import ScriptedRecognizer
 from ivr.speech.vosk_engine import VoskRecognizer
@@ -226,6 +227,30 @@ def test_a_missing_model_says_what_to_run(make, tmp_path) -> None:
         make(tmp_path / "none")
 
 
+def test_vosk_listens_for_commands_in_force(monkeypatch) -> None:
+    """Only where a grammar restricts it, and only while commands are in force."""
+    grammars = []
+    native = vosk_engine.vosk.KaldiRecognizer
+    monkeypatch.setattr(vosk_engine.vosk, "KaldiRecognizer", lambda *args: grammars.append(args[2:]) or native(*args))
+    engine = VoskRecognizer(MODELS / "vosk-ko", "ko", lambda _language, names: ("상담원 연결",) * ("operator" in names))
+    for kind, commands in (("yes_no", ("operator",)), ("yes_no", ("help",)), ("yes_no", ()), ("open", ("operator",))):
+        engine.stream(Expectation(kind, "ko", commands=commands))
+    engine.close()
+    assert ["상담원 연결" in str(json.loads(g[0])) if g else None for g in grammars] == [True, False, False, None]
+
+
+def test_vosk_hands_on_the_words_behind_an_answer() -> None:
+    """What was heard, when it is not the answer itself, stands among the alternatives."""
+    engine = VoskRecognizer(MODELS / "vosk-ko", "ko")
+    stream = engine.stream(Expectation("yes_no", "ko"))
+    stream.accept(_espeak("ko", 110, "다시 말해 주세요"))
+    heard = stream.finish()
+    engine.close()
+    (words,) = heard.alternatives
+    assert len(words.text.split()) > 1
+    assert heard.text not in ("", words.text) or heard.rejected == "none_of_these"
+
+
 # What only Whisper can do ---------------------------------------------------------------------------------------
 
 
@@ -250,6 +275,8 @@ def test_other_words_are_none_of_these(whisper: Subject, said: str) -> None:
     for kind in ("yes_no", "digits", "choice"):
         heard = whisper.hear(_flite(said), kind)
         assert (heard.text, heard.rejected) == ("", "none_of_these"), kind
+        expected = {"yes", "no", "unsure", *whisper.phrases}
+        assert {a.text for a in heard.alternatives} - expected, f"{kind}: what was read freely is handed on"
 
 
 @pytest.mark.parametrize("seed", range(3))

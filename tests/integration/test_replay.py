@@ -484,10 +484,34 @@ def test_a_rollback_puts_the_files_back(tmp_path, capsys):
     assert run_plans(office, "rollback", "bank", office.plan.version) == 0
     assert load(office.folder / "bank.yaml").version == office.plan.version
     assert sorted(p.name for p in office.folder.iterdir()) == ["bank.knowledge.yaml", "bank.yaml"]
-    assert "bank.knowledge.yaml, bank.yaml written" in capsys.readouterr().out
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == f"bank {office.plan.version}: bank.knowledge.yaml, bank.yaml written to {office.folder}"
+    assert len(told) == 2
     (office.folder / "bank.yaml").unlink()
     assert run_plans(office, "rollback", "bank", office.plan.version) == 0
     assert load(office.folder / "bank.yaml").version == office.plan.version
+
+
+def test_a_rollback_names_the_plans_that_change_with_it_and_breaks_none(tmp_path, capsys):
+    office = Office(tmp_path)
+    shared = PLAN.replace("kind: hangup, prompt: {en: Goodbye., zh: 再见。}", "kind: return")
+    office.write(office.folder / "shared.yaml", shared)
+    caller = "languages: [en, zh]\nsteps:\n  ask: {kind: call, plan: shared, next: end}\n"
+    office.write(office.folder / "bank.yaml", caller)
+    office.plan = load(office.folder / "bank.yaml")
+    office.record(0)
+    (office.folder / "other.yaml").write_text(caller)
+    office.write(office.folder / "shared.yaml", shared.replace("Welcome.", "Hello."))
+    assert run_plans(office, "rollback", "bank", office.plan.version) == 0
+    assert "change too: other, shared" in capsys.readouterr().out
+    assert load(office.folder / "bank.yaml").version == office.plan.version
+    longer = shared.replace("min: 4, max: 4", "min: 6, max: 6")
+    office.write(office.folder / "shared.yaml", longer)
+    slots = "slots: {card: {kind: digits, min: 6, max: 6, sensitive: true}}\nsteps:"
+    (office.folder / "other.yaml").write_text(caller.replace("steps:", slots))
+    with pytest.raises(InvalidInput, match="with this version these plans have faults: other"):
+        run_plans(office, "rollback", "bank", office.plan.version)
+    assert (office.folder / "shared.yaml").read_text() == longer
 
 
 def test_a_rollback_that_cannot_serve_changes_nothing(tmp_path):

@@ -41,6 +41,9 @@ PROTECTED = [
     "/", "/metrics", "/openapi.json", "/v1/calls", "/v1/calls/c1", "/v1/calls/c1/recording", "/v1/calls/c1/inputs",
     "/v1/plans", "/v1/plans/bank",
 ]  # fmt: skip
+PLAN = PlanStatus(
+    name="bank", version="0123456789ab", since=BEGAN, file="dialplans/bank.yaml", languages=("en", "zh"), steps=60
+)
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ async def _site(tmp_path: Path, token: str):
         ended_at = BEGAN + timedelta(minutes=2)
         await store.end(call_id, CallEnd(ended_at=ended_at, cause="hangup", by="them", recording=recording))
     await store.flush()
-    state = {"state": "ready", "lines": (LineStatus(line=0, state="up", legs_max=4),)}
+    state = {"state": "ready", "lines": (LineStatus(line=0, state="up", legs_max=4),), "plans": (PLAN,)}
 
     async def reload() -> Reloaded:
         return Reloaded(loaded=(PLAN,), problems=("dialplans/bank.yaml:3:1: start: there is no step `welcom`",))
@@ -371,11 +374,6 @@ async def test_listening_beyond_loopback_is_warned_of(site, monkeypatch):
     assert [line["log_level"] for line in lines] == ["warning", "info"]
 
 
-PLAN = PlanStatus(
-    name="bank", version="0123456789ab", since=BEGAN, file="dialplans/bank.yaml", languages=("en", "zh"), steps=60
-)
-
-
 async def test_what_a_calls_dialog_was_given_can_be_read(site):
     body = {"input": "heard", "given": {"understood": {"value": "我的卡丢了"}}}
     await site.store.input("c1", 0, BEGAN, body)
@@ -388,7 +386,6 @@ async def test_what_a_calls_dialog_was_given_can_be_read(site):
 
 
 async def test_plans_in_force_say_how_many_calls_run_on_which_version(site):
-    site.state["plans"] = (PLAN,)
     site.state["plan_problems"] = ("bank.yaml:1: nothing in it",)
     for i, version in enumerate(("old", PLAN.version, PLAN.version)):
         await site.store.begin(

@@ -1,5 +1,6 @@
 """Every scenario of the shipped plans passes, and together they leave next to nothing of the plans out."""
 
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -40,3 +41,11 @@ def test_the_scenarios_leave_nothing_out(report):
 def test_every_file_calls_a_shipped_plan():
     """A scenario that no plan walks tests nothing."""
     assert {one.plan for file in FILES for one in rehearse.read(file)} <= set(PLANS)
+
+
+def test_the_example_of_the_manual_passes(tmp_path):
+    """What readers copy works."""
+    (example,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "rehearsing.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "example.yaml").write_text(example, "utf-8")
+    several = rehearse.scenarios([tmp_path / "example.yaml"], "bank")
+    assert [str(one.difference) for one in rehearse.rehearse(PLANS["bank"], several, NOW).walked] == ["None"]

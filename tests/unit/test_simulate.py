@@ -67,8 +67,27 @@ def test_every_way_a_lookup_and_a_transfer_may_end():
         assert "Please leave a message" in typed(f"#0\n{outcome}\n/message\n", plan=BANK)
 
 
-def test_undo_goes_back_one_input():
-    """To the very beginning and no further."""
+def test_live_back_ends_are_asked(tmp_path):
+    """Nobody is there: that is an answer, too."""
+    file = tmp_path / "config.toml"
+    file.write_text(
+        '[[number]]\npattern = "500"\nplan = "bank"\nlanguage = "en"\n'
+        '[[backend]]\nname = "bank"\nurl = "http://127.0.0.1:1"\nnetworks = ["127.0.0.0/8"]\n',
+        "utf-8",
+    )
+    out = typed(
+        "I lost my card\nyes\n#8620\nyes\n",
+        "--live", "--config", str(file), plan=BANK,
+    )  # fmt: skip
+    assert "answered: failed" in out
+    assert "/answer" not in out
+    assert "I cannot reach the bank's computer" in out
+
+
+def test_undo_goes_back_one_line():
+    """However many keys it had; to the very beginning and no further."""
+    assert "step identity/who" in typed("what is my balance\n#8620\n/back\n/state\n", plan=BANK).splitlines()[-2]
+    assert "card" not in typed("what is my balance\n#8620\n/back\n/state\n", plan=BANK).splitlines()[-2]
     out = typed("my card is lost\n/back\n/back\n/state\n")
     assert out.count("taken back") == 1
     assert "this is the beginning" in out
@@ -87,13 +106,15 @@ def test_undo_goes_back_one_input():
         ("/answer 200 " + "[" * 90_000, "is not JSON"),
         ("/answer 200", "the call listens for open"),
         ("/key", "keys are 0 to 9"),
+        ("#0\n#1", "the call rings agents (bridge, 30 s); /connected"),
         ("#12x", "keys are 0 to 9"),
         ("/key " + "1" * 65, "keys are 0 to 9"),
         ("/message", "the call listens for open"),
         ("\x00\x1b[31m", "heard: [31m"),
         ("🙂" * 30, "heard: 🙂"),
         ("x" * 200_000, "heard: xxx"),
-        ("", "no more input; the call stands at question"),
+        ("", "said: I did not hear anything."),
+        ("/silence", "said: I did not hear anything."),
         ("/quit", ""),
     ],
 )

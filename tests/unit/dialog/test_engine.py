@@ -109,7 +109,7 @@ def check(state: State, actions: tuple) -> None:
     assert len(state.path) <= engine.MAX_STEPS_AT_ONCE * (engine.MAX_FAULTS + 2)
     assert len(state.keys) <= replies.MAX_KEYS
     assert len(state.trail) <= replies.MAX_TRAIL
-    assert len(state.returns) <= engine.MAX_RETURNS
+    assert len(state.returns) <= 1
     assert state.ended == (bool(actions) and isinstance(actions[-1], End)) or not actions
 
 

@@ -218,6 +218,29 @@ steps:
 """
 
 
+PAIR = """
+events: {give_up: end}
+slots: {place: {kind: choice, choices: {xidan: {en: Xidan}, dongdan: {en: Dongdan}}}, hour: {kind: number}}
+steps:
+  where:
+    kind: form
+    fields:
+      place: {prompt: Where?}
+      hour: {prompt: When?, check: 1 / (hour - 5) > 0, invalid: Not then.}
+    next: end
+"""
+
+EMPTY = """
+slots: {card: {kind: digits}}
+steps:
+  ask: {kind: ask, expect: yes_no, prompt: Shall I?, on: {yes: sure}, next: card}
+  card: {kind: ask, slot: card, prompt: Your digits?, next: sure}
+  sure: {kind: confirm, prompt: "{card}?", slots: [card], yes: end, no: ask}
+"""
+
+FLOW_ROUND = "q: {kind: ask, expect: open, prompt: Well?, next: q}"
+
+
 @dataclass(frozen=True)
 class Case:
     """`plan` with `given` ends at `step`, having said `said` last and waiting for `waits` (`listens`: of the ear)."""
@@ -368,6 +391,20 @@ CASES = (
          (hear("Xidan", 0.5, place=Filled("xidan", 0.5, "Xidan", ("dongdan",))), OTHER_ONE), step="sure",
          said=["Dongdan?"], slots={"place": "dongdan"}),
 
+    Case("house-no-other-one-is-a-nomatch", SWAP, (hear("Xidan", 0.5, place="xidan"), OTHER_ONE), step="sure",
+         said=["I am sorry, I did not understand. Please say it again."]),
+    Case("house-the-other-one-in-a-form", PAIR, (hear(place=Filled("xidan", 0.9, "Xidan", ("dongdan",))), OTHER_ONE),
+         step="where", slots={"place": "dongdan"}, said=["When?"]),
+    Case("house-neither-yes-nor-no-is-a-nomatch", FORM, (hear(amount="9 CNY", day="2026-11-24"), hear("unsure")),
+         step="sure", slots={"amount": "9 CNY"}),
+    Case("house-what-is-not-known-cannot-be-confirmed", EMPTY, (hear("yes"),), step="ask", said=["Shall I?"]),
+    Case("voicexml-2.0-2.4-a-check-that-fails-refuses", PAIR, (hear(place="xidan"), hear(hour="5")), step="where",
+         said=["Not then."], slots={"hour": None}),
+    Case("voicexml-2.0-5.2.6-cancel-forgets-what-was-being-asked", FORM + "cancel: done\n",
+         (hear(amount="9 CNY"), command("cancel")), said=["Done."], slots={"amount": None}),
+    Case("es-202-076-back-to-the-same-question-is-no-step-back", FLOW_ROUND, (question(), command("back")), step="q",
+         said=["Well?"]),
+
     # Links, digressions, subdialogs --------------------------------------------------------------------------------
     Case("voicexml-2.0-2.5-a-link-leads-away-from-anywhere", LINKS, (question("lost"),), said=["Blocked."]),
     Case("voicexml-2.0-2.5-in-the-midst-of-another-question", LINKS, (question(), question("lost")),
@@ -389,6 +426,9 @@ CASES = (
     Case("house-back-into-a-subdialog-still-returns", SUBDIALOG,
          (question("lost"), hear(card="8620"), command("back"), hear(card="1234")), step="more",
          said=["{digits:1234} it is.", "What else?"], called={"who": WHO}),
+
+    Case("voicexml-2.0-5.3.10-return-of-a-plan-that-nobody-called-ends-the-call", WHO, (hear(card="8620"),),
+         waits=End("completed")),
 
     # Control -------------------------------------------------------------------------------------------------------
     Case("voicexml-2.0-5.3.7-goto-forgets-what-it-says", FLOW, (hear(age="40"),), slots={"age": None}),
@@ -536,3 +576,17 @@ def test_hotwords_interrupt_only_by_their_meaning(source, understood, speaking, 
     assert barge_in.while_speaking(5_000, True, heard, "en", hotword=True) == speaking
     assert barge_in.when_spoken(heard, 5_000, True, "en", hotword=True) == spoken_
     assert barge_in.while_speaking(5_000, True, None, "en", hotword=True) == "wait"
+
+
+def test_a_short_command_over_a_prompt_counts():
+    """ "Help", said in 300 ms, has no value, but a meaning."""
+    heard = Understood(Hypothesis("help", 0.9), command="help")
+    assert barge_in.when_spoken(heard, 300, True, "en") == "commit"
+
+
+def test_noise_and_listening_leave_a_prompt_alone():
+    """While it goes on, as once it is over."""
+    noise, hm = (Understood(Hypothesis(text, rejected=why)) for text, why in (("", "no_speech"), ("okay", "")))
+    assert barge_in.while_speaking(5_000, True, noise, "en") == "resume"
+    assert barge_in.while_speaking(5_000, False, hm, "en") == "resume"
+    assert barge_in.when_spoken(Understood(Hypothesis("mumble")), 5_000, True, "en") == "commit"

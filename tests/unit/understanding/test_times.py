@@ -93,6 +93,8 @@ def test_a_bare_number_is_not_clearly_a_time():
     """ "Nine thirty" answers a question; it is none of itself."""
     assert [s.clear for s in times.times("nine thirty", "en")] == [False]
     assert [s.clear for s in times.times("half past nine", "en")] == [True]
+    assert [s.clear for s in times.times("it gave me 20.00", "en")] == [False]
+    assert list(times.times("at one of your branches", "en")) == []
 
 
 @pytest.mark.parametrize(

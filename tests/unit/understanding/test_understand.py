@@ -142,6 +142,12 @@ def test_a_command_goes_before_any_value(slot, language, text, command):
     assert understand(asking(slot, language, commands=()), text).command == ""
 
 
+def test_a_short_command_that_is_hardly_heard_is_none():
+    """Noises are taken for short words."""
+    heard = Hypothesis("help", 0.2)
+    assert understanding.understand(VOCABULARY, asking(""), heard).command == ""
+
+
 def test_a_choice_of_the_same_words_goes_before_a_command():
     """Where "help" is on offer it is an answer."""
     offered = Expectation("choice", "en", ("help", "balance"), commands=COMMANDS)
@@ -223,6 +229,13 @@ def test_a_correction_where_a_yes_or_no_was_asked_for():
     assert (understood.value, understood.corrects, values(understood)) == ("no", True, {"place": "dongdan"})
     heard = understand(asking("sure", "zh", "place"), "no", ("不对 不是西单 是东单", 0.5))
     assert (heard.value, heard.corrects, values(heard)) == ("no", True, {"place": "dongdan"})
+
+
+def test_a_correction_in_an_open_answer_leaves_the_answer_open():
+    """It may be a question as well."""
+    understood = understand(asking("", "en", "day"), "no, I meant friday")
+    assert (understood.value, understood.corrects) == ("no, I meant friday", True)
+    assert values(understood) == {"day": "2026-11-20"}
 
 
 @pytest.mark.parametrize("text", ["No, it wasn't me.", "no", "not me"])
