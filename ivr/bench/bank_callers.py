@@ -7,6 +7,7 @@ a recording of `zh_caller`. Pure: knows nothing of calls, voices or the server.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -90,7 +91,7 @@ class Reactions:
         match step:
             case "question" | "more":
                 return "open"
-            case "sure_of_place" | "sure_of_card" | "sure":
+            case "sure_of_place" | "sure_of_card" | "sure_of_birth":
                 return "confirm"
             case "who":
                 return "born" if _BIRTH[asked.language] in asked.words else "card"
@@ -107,7 +108,10 @@ class Reactions:
         script = self.script
         if asked.step == "sure_of_place":
             return any(name in asked.words for name in script.names)
-        return script.card in asked.words
+        if asked.step.endswith("sure_of_card"):
+            return script.card in asked.words
+        year, _, day = map(int, script.born.split("-"))
+        return {year, day} <= set(map(int, re.findall(r"\d+", asked.words)))
 
     def _asks_again(self) -> bool:
         """Everybody says what they want once more than they meant to."""

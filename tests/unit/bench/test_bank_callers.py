@@ -44,7 +44,9 @@ def test_what_a_caller_says_and_keys_is_who_they_are(script):
 def test_a_caller_confirms_only_what_they_meant():
     asked = [("sure_of_place", "Near Tower, is that right?"), ("sure_of_place", "Near Old Tower, is that right?")]
     assert replies(BRANCH, *asked) == ["No.", "Yes, please."]
-    assert replies(BALANCE, ("identity/sure", "The card ending in 3620?"))[0] == "No."
+    asked = [("identity/sure_of_card", "Ending in 3620?"), ("identity/sure_of_birth", "Born on March 12, 1985?")]
+    assert replies(BALANCE, *asked) == ["No.", "Yes, please."]
+    assert replies(BALANCE, ("identity/sure_of_birth", "Born on March 20, 1985?")) == ["No."]
 
 
 def test_digits_that_were_not_understood_are_keyed():
