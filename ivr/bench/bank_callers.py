@@ -150,7 +150,8 @@ def _zh(number: int, task: str, *opens: str, **more: object) -> Script:
 
 
 ENGLISH = (
-    _en(1, "branch", "I am looking for a bank near the Bird's Nest.", place="birds-nest", names=("Bird's Nest",)),
+    _en(1, "branch", "I am looking for a bank near the Bird's Nest.", place="birds-nest", names=("Bird's Nest",),
+        says={"branch": ("The Bird's Nest.",)}),
     _en(2, "branch", "Do you have an office close to the Summer Palace?", place="old-summer-palace",
         names=("Old Summer Palace",), mends="No, not the Summer Palace, the Old Summer Palace.",
         says={"branch": ("The Old Summer Palace.",)}, twist="correction"),
