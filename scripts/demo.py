@@ -22,9 +22,7 @@ sys.path.insert(0, str(ROOT))
 from ivr.bench.harness import Server, plan_main  # noqa: E402
 from ivr.caller import Call, Caller, CallFailed  # noqa: E402
 from ivr.caller.speak import speak  # noqa: E402
-from ivr.dialog import engine, plan  # noqa: E402
 from ivr.errors import IvrError  # noqa: E402
-from ivr.turn import Hypothesis, Understood  # noqa: E402
 
 PARTS = {
     "endpoint_ms": "noticing the end", "decode_ms": "of which recognising", "understand_ms": "understanding",
@@ -68,45 +66,28 @@ MANDARIN = (
 CALLS = (("400", "en", "English", ENGLISH), ("401", "zh", "Mandarin", MANDARIN))
 
 
-class Script:
-    """What the server says, found by replaying its records through the plan: the engine is a pure function."""
-
-    def __init__(self, language: str) -> None:
-        self._plan = plan.load(ROOT / "dialplans" / "main.yaml")
-        self._state = engine.State(language)
-
-    def _texts(self, given: engine.Input) -> str:
-        self._state, actions = engine.step(self._plan, self._state, given)
-        said = " ".join(a.text for a in actions if isinstance(a, engine.Speak))
-        if any(isinstance(a, engine.Connect) for a in actions):
-            said += " " + self._texts(engine.Connected("failed"))
-        return said
-
-    def greeting(self) -> str:
-        return self._texts(engine.Started())
-
-    def after(self, turn: dict[str, Any]) -> str:
-        """What is said after a turn of the record."""
-        if turn["rejected"] == "no_input":
-            return self._texts(engine.Silence())
-        heard = Hypothesis(turn["heard"] or "", turn["confidence"] or 0.0)
-        return self._texts(engine.Heard(Understood(
-            heard, turn["value"] or turn["keys"] or "", turn["intent"] or "", turn["answer"] or "", turn["source"] or ""
-        )))  # fmt: skip
-
-
 def show(at_s: float, who: str, text: str) -> None:
     print(f"  {at_s:6.2f} s  {who:9} {text}", flush=True)
 
 
-async def completed(srv: Server, call: Call, count: int) -> dict[str, Any]:
-    """The `count`th turn of the record, once the server has answered it."""
+def words(turn: dict[str, Any]) -> str:
+    return " ".join(said["text"] for said in turn["said"])
+
+
+async def greeting(srv: Server, call: Call) -> str:
+    record = await srv.record(call, ended=False)
+    return words(record["turns"][0])
+
+
+async def completed(srv: Server, call: Call, count: int) -> tuple[dict[str, Any], str]:
+    """The `count`th turn that the caller took, and what the server says to it; once both are in the record."""
     end = time.monotonic() + 12
     while time.monotonic() < end:
-        record = await srv.record(call, ended=False)
-        turns = [t for t in record["turns"] if t["heard"] or t["keys"] or t["rejected"]]
-        if len(turns) >= count:
-            return turns[count - 1]
+        turns = (await srv.record(call, ended=False))["turns"]
+        taken = [i for i, t in enumerate(turns) if t["heard"] or t["keys"] or t["rejected"]]
+        if len(taken) >= count and len(turns) > taken[count - 1] + 1:
+            index = taken[count - 1]
+            return turns[index], words(turns[index + 1])
         await asyncio.sleep(0.1)
     raise Disappointed(f"the server's record has no turn {count}")
 
@@ -155,12 +136,11 @@ async def interrupt(call: Call, pcm: Any, text: str) -> float | None:
 async def converse(srv: Server, caller: Caller, number: str, language: str, steps: tuple) -> None:
     """One call from INVITE to BYE."""
     call = await caller.dial(srv.uri(number))
-    script = Script(language)
     report = call.report()
     show(report["answer_s"], "answers", f"200 OK {1000 * report['answer_s']:.0f} ms after the INVITE")
     if not await call.talking(5):
         raise Disappointed("it answered and said nothing")
-    show(call.report()["timeline"][-1]["at_s"], "says", f"“{script.greeting()}”")
+    show(call.report()["timeline"][-1]["at_s"], "says", f"“{await greeting(srv, call)}”")
     for count, step in enumerate(steps, 1):
         over = isinstance(step, Says) and step.over
         if not over and not await call.quiet(0.7, 30):
@@ -174,8 +154,8 @@ async def converse(srv: Server, caller: Caller, number: str, language: str, step
             gap_s = await (interrupt if over else speak_in_turn)(call, pcm, step.text)
             if gap_s is None:
                 raise Disappointed(f"no answer to “{step.text}”")
-        heard = await completed(srv, call, count)
-        show_turn(call, heard, gap_s, script.after(heard))
+        heard, answer = await completed(srv, call, count)
+        show_turn(call, heard, gap_s, answer)
         if isinstance(step, Says) and not heard[step.expect]:
             raise Disappointed(f"“{step.text}” was not understood")
     await call.wait_for(lambda: call.over, 6 if language == "en" else 0.1)

@@ -29,7 +29,7 @@ NUMBERS = (
     ("421", "digits", "zh"), ("430", "digit", "en"),
 )  # fmt: skip
 SECTIONS = ("sentences", "digits", "strings", "yes_no", "others", "noise", "mandarin")
-PER_CALL = 12
+PER_CALL = 8
 AT_ONCE = 2
 FIGURES_ZH = dict(zip("零一二三四五六七八九", "0123456789", strict=True))
 
@@ -72,7 +72,7 @@ async def _one_call(srv: Server, caller: Caller, number: str, said: list[corpus.
 
 
 async def say_all(srv: Server, caller: Caller, number: str, said: list[corpus.Utterance]) -> list[Result]:
-    """Say everything to one number, a dozen a call, two calls at a time."""
+    """Say everything to one number, eight a call, two calls at a time."""
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def part(piece: list[corpus.Utterance]) -> list[Result]:

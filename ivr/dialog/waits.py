@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from ivr.config import Hearing
 from ivr.turn import Expectation, Understood
 
-_WEIGHT = 0.4
-_HEADROOM = 1.5
+_DECAY = 0.2
+_HEADROOM = 1.4
 
 
 @dataclass
 class Pauses:
-    """This caller's pauses inside utterances: an exponential moving average, 0 while none was heard."""
+    """How long this caller pauses inside utterances: the longest pause, slowly forgotten; 0 while none was heard."""
 
-    average_ms: float = 0.0
+    longest_ms: float = 0.0
 
     def heard(self, silence_ms: int) -> None:
         """They paused for `silence_ms` and went on."""
-        self.average_ms += (silence_ms - self.average_ms) * (_WEIGHT if self.average_ms else 1.0)
+        self.longest_ms = max(silence_ms, self.longest_ms + (silence_ms - self.longest_ms) * _DECAY)
 
 
 def wait_ms(hearing: Hearing, expectation: Expectation, understood: Understood | None, pauses: Pauses) -> int:
@@ -35,5 +35,5 @@ def wait_ms(hearing: Hearing, expectation: Expectation, understood: Understood |
     if understood.complete:
         if expectation.kind != "open":
             return hearing.complete_ms
-        return min(hearing.wait_ms, max(hearing.finished_ms, round(pauses.average_ms * _HEADROOM)))
-    return min(hearing.partial_ms, max(hearing.wait_ms, round(pauses.average_ms * _HEADROOM)))
+        return min(hearing.wait_ms, max(hearing.finished_ms, round(pauses.longest_ms * _HEADROOM)))
+    return min(hearing.partial_ms, max(hearing.wait_ms, round(pauses.longest_ms * _HEADROOM)))
