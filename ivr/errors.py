@@ -53,7 +53,3 @@ class Unavailable(IvrError):
 
 class SpeechFailed(IvrError):
     """A recogniser or a voice failed or hung on one piece of work; another engine may take it."""
-
-
-class LineLost(IvrError):
-    """The line process that held the leg is gone."""

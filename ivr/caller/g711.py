@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-ULAW_SILENCE = b"\xff"
-ALAW_SILENCE = b"\xd5"
-
 
 def _ulaw_decode_table() -> np.ndarray:
     code = ~np.arange(256) & 0xFF
