@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CONFTEST = Path(__file__).with_name("conftest.py")
 PASSES = "def test_one():\n    assert True\n"
 
@@ -58,8 +60,27 @@ def test_one_breach_is_enough_though_nothing_failed(tmp_path):
     assert done.returncode == 1, done.stdout
 
 
-def test_a_deselected_test_is_refused(tmp_path):
-    done = run(tmp_path, PASSES + "\n\ndef test_two():\n    pass\n", "--all-must-pass", "-k", "one")
+WORKERS = ("-p", "xdist.plugin", "-n", "2", "--dist", "loadfile")
+
+
+def test_several_workers_count_each_test_once(tmp_path):
+    (tmp_path / "test_more.py").write_text(PASSES)
+    done = run(tmp_path, PASSES, "--all-must-pass", *WORKERS)
+    assert done.returncode == 0, done.stdout
+    assert "collected 2, passed 2" in done.stdout
+
+
+def test_a_breach_is_named_by_several_workers_too(tmp_path):
+    for name, (source, _) in BREACHES.items():
+        (tmp_path / f"test_{name}.py").write_text("import pytest\n\n\n" + source)
+    done = run(tmp_path, PASSES, "--all-must-pass", *WORKERS)
+    assert done.returncode != 0
+    assert [says for _, says in BREACHES.values() if says not in done.stdout] == []
+
+
+@pytest.mark.parametrize("more", [(), WORKERS])
+def test_a_deselected_test_is_refused(tmp_path, more):
+    done = run(tmp_path, PASSES + "\n\ndef test_two():\n    pass\n", "--all-must-pass", "-k", "one", *more)
     assert done.returncode != 0
     assert "deselected: test_it.py::test_two" in done.stdout
 

@@ -43,8 +43,14 @@ _BARS = {
 _CHOICE_BARS = ((-3.6, 1.5),)
 _STRONG = (-3.6, 3.4)
 _HARDLY_SPEECH = 0.45
+# The same where there may have been no speech at all, and where words were at least read, if doubtfully.
+_SURE_OF_SPEECH = {"en": ((-3.6, 3.4),), "zh": ((-4.6, 3.0),)}
+_SURE_OF_WORDS = {"en": (), "zh": ((-4.75, 1.4),)}
+_WORDS_SCORE = -1.3
+# How much less likely than the first bar an answer may be that is worth a third look.
+_WORTH_A_LOOK = 0.5
 # Silence put before the speech: short answers are heard better with some.
-_LEAD_S = {("en", "yes_no"): 0.4, ("zh", "yes_no"): 0.4, ("zh", "digits"): 0.4}
+_LEAD_S = {("en", "yes_no"): 0.4, ("zh", "yes_no"): 0.4, ("zh", "digits"): 0.5}
 _SHORT_ANSWER_MS = 1_600
 # How far the best phrase of a choice may lie under what was read freely, and above the next phrase.
 _CHOICE_LEAD, _CHOICE_APART = -3.0, 1.5
@@ -78,14 +84,18 @@ class _Weighed:
     def margin(self) -> float:
         return self.ranked[0][1] - self.ranked[1][1] if len(self.ranked) > 1 else math.inf
 
+    def over(self, bars: Sequence[tuple[float, float]]) -> bool:
+        """Whether it is as likely and as far from its rivals as one of the bars says."""
+        return any(self.likelihood >= least and self.margin >= apart for least, apart in bars)
+
     @property
     def sure(self) -> bool:
-        return any(self.likelihood >= least and self.margin >= apart for least, apart in self.bars)
+        return self.over(self.bars)
 
     @property
     def strong(self) -> bool:
         """Sure enough to do without a second look or a free reading."""
-        return self.sure and self.likelihood >= _STRONG[0] and self.margin >= _STRONG[1]
+        return self.sure and self.over((_STRONG,))
 
     def confidence(self, meaning: str) -> float:
         """Share of the meaning among the expected ones, times how likely any of them is at all."""
@@ -214,11 +224,10 @@ class WhisperRecognizer:
             return self._answer(weighed.best, weighed)
         readings, speech, no_speech = self._readings(encoded, audio_ms, _WEIGHED_READINGS)
         if no_speech > _HARDLY_SPEECH and readings[0].score < _DOUBTFUL_SCORE and not weighed.strong:
-            weighed = self._weigh([encoded, self._model.encode_again(wave)], self._yes_no)
-            return self._answer(weighed.best, weighed) if weighed.strong else Hypothesis("", rejected="no_speech")
+            return self._read_hardly(encoded, wave, readings[0].score)
         read = lexicon.yes_or_no(readings[0].text, self._language) if speech else ""
         if not weighed.sure and (short or not read):
-            weighed = self._weigh([encoded, self._model.encode_again(wave)], self._yes_no)
+            weighed = self._look_again(encoded, wave)
         free = readings[:READINGS] if speech else []
         if weighed.sure and (read in ("", weighed.best) or weighed.best == "no"):
             return self._answer(weighed.best, weighed, free)
@@ -230,6 +239,20 @@ class WhisperRecognizer:
         confidence = round(readings[0].confidence * (1.0 if read == weighed.best else 0.7), 3)
         others = self._others(weighed, read, confidence) + heard_freely(free, read, confidence)
         return Hypothesis(read, confidence, others, ended=1.0)
+
+    def _read_hardly(self, encoded: Encoded, wave: np.ndarray, score: float) -> Hypothesis:
+        """An answer in audio that hardly sounds like speech, where a second look is certain of it."""
+        weighed = self._weigh([encoded, self._model.encode_again(wave)], self._yes_no)
+        bars = _SURE_OF_SPEECH[self._language] + (_SURE_OF_WORDS[self._language] if score > _WORDS_SCORE else ())
+        return self._answer(weighed.best, weighed) if weighed.over(bars) else Hypothesis("", rejected="no_speech")
+
+    def _look_again(self, encoded: Encoded, wave: np.ndarray) -> _Weighed:
+        """A second look at the shifted audio, and a third where that leaves a likely answer in doubt."""
+        looks = [encoded, self._model.encode_again(wave)]
+        weighed = self._weigh(looks, self._yes_no)
+        if weighed.sure or weighed.likelihood < weighed.bars[0][0] - _WORTH_A_LOOK:
+            return weighed
+        return self._weigh([*looks, self._model.encode_again(wave, 1)], self._yes_no)
 
     def _answer(self, meaning: str, weighed: _Weighed, free: Sequence[Reading] = ()) -> Hypothesis:
         confidence = weighed.confidence(meaning)
