@@ -7,6 +7,7 @@ import sys
 from ivr import __version__, app, bench, check, config, plans, replay, simulate
 from ivr.caller import cli as caller
 from ivr.errors import InvalidInput, IvrError
+from ivr.kb import cli as kb
 from ivr.speech import models
 
 HELP = """usage: ivr COMMAND [ARGUMENTS]
@@ -17,6 +18,7 @@ HELP = """usage: ivr COMMAND [ARGUMENTS]
   plans history|show|rollback NAME [VERSION]   published versions of a dialplan
   replay --plan DRAFT.yaml CALL ...|--last N   recorded calls on a draft of their plan
   simulate PLAN            call a dialplan by typing, walk it by scenarios, draw it
+  kb import|search|eval|export|index           answers: take them in, find one, give them out
   models list|pull|verify  speech models: what there is, get them, check them
   bench  NAME              measure; `ivr bench` lists what
   version
@@ -43,6 +45,7 @@ COMMANDS = {
     "serve": _serve,
     "check": check.main,
     "call": caller.main,
+    "kb": kb.main,
     "models": models.main,
     "plans": plans.main,
     "replay": replay.main,
