@@ -33,7 +33,7 @@ def _serve(argv: list[str]) -> int:
     elif argv:
         print("usage: ivr serve [--config FILE]")
         return 0 if argv[0] in ("-h", "--help") else 2
-    return app.serve(config.load(file))
+    return app.serve(config.load(file), file)
 
 
 def _version(_: list[str]) -> int:

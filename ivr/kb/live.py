@@ -109,6 +109,7 @@ class KnowledgeBase:
             found = await asyncio.to_thread(indexing.current, self._folder)
             if found is not None and found.snapshot != self._snapshot.name:
                 await self._load_snapshot()
+                log.info("a new index of the knowledge base", entries=self._view.entries, change=self._view.change)
             fresh = False
             while changes := await self._store.changes(self._read_to):
                 self._changes |= {c.entry.id: c for c in changes}
@@ -150,7 +151,6 @@ class KnowledgeBase:
         self._read_to = self._snapshot.change
         self._changes, self._vectors, self._beside = {}, {}, 0
         await self._run(self._build_view)
-        log.info("knowledge base mapped", entries=self._view.entries, change=self._snapshot.change)
 
     def _embed_beside(self) -> int:
         """Embed the questions of the latest changes, as far as they may stand beside the snapshot; how many changes."""

@@ -23,12 +23,12 @@ from ivr.understanding.knowledge import features
 K1, B = 1.2, 0.3
 """BM25's saturation and its weight of length (Robertson and Zaragoza 2009); questions are short: it says little."""
 SHRINK = 0.8
-"""How far the scatter within entries is drawn to a sphere (Friedman 1989); 1 is plain distance to the middle."""
+"""How far the scatter within entries is drawn to a sphere (Friedman 1989); 1 is plain distance."""
 PAIRS_WANTED = 100
 """Questions beyond the first of their entries, from which scatter is learnt at all; with fewer it is a sphere."""
 _FIRST_DAY, _LAST_DAY = date.min.toordinal(), date.max.toordinal()
 _SPHERE_TRACE = 0.09
-"""Spread of the ways to ask one thing around their middle in the model's space, where too few are there to measure it."""
+"""Spread of the ways to ask one thing around their middle in the model's space, where too few tell it."""
 
 
 def hash_of(text: str) -> int:
