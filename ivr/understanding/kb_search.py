@@ -27,12 +27,12 @@ FEATURES = ("middle", "words_best", "cosine_best")
 WEIGHTS = np.array([0.0273, 2.46, 21.6], dtype=np.float32)
 """Fitted to tell the right entry from the other candidates: 1,500 questions of CLINC150, ten questions an entry."""
 FIRST_WEIGHTS = np.array([0.0, 3.0, 20.0], dtype=np.float32)
-NOTHING = {"en": (1.0, 7.66), "zh": (1.2, 9.5)}
-"""How sharply scores become chances, and how strong "none of these" is. English: CLINC150 with its out-of-scope
-questions; Mandarin: every third topic of the bench's questions, which its figures leave out; both also with the right
-entry taken away."""
-BAR = {"en": 0.5, "zh": 0.4}
-"""The chance below which nothing is answered, chosen on the same."""
+NOTHING = {"en": (0.7, 4.88, 2.88), "zh": (1.14, 7.88, -1.75)}
+"""How sharply scores become chances, how strong "none of these" is, and how much less so where the best has one
+question only. Fitted with one, two, four and ten questions an entry, also with the right entry taken away: English on
+CLINC150 and its out-of-scope questions, Mandarin on every third topic of the bench's, which its figures leave out."""
+BAR = {"en": 0.5, "zh": 0.5}
+"""The chance below which nothing is answered: it is as likely wrong as right."""
 _BLOCK = 1_024
 
 
@@ -55,12 +55,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Entries of a segment that stage one brought: their numbers, their nearest rows, a row of features each."""
+    """Entries of a segment that stage one brought: their numbers, their nearest rows, a row of features each.
+
+    `fewness` is one over how many questions an entry has.
+    """
 
     segment: Segment
     entries: np.ndarray
     nearest: np.ndarray
     table: np.ndarray
+    fewness: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -81,18 +85,18 @@ def candidates(part: Part, vector: np.ndarray, text: str, only: Filter, like: Se
     cosine[barred], words[barred] = -1.0, 0.0
     rows = np.concatenate((_highest(cosine, NEAREST), _highest(words, NEAREST)))
     entries = np.unique(segment.row_entry[rows[~barred[rows]]])
-    nearest = np.empty(len(entries), dtype=np.int64)
-    table = np.empty((len(entries), len(FEATURES)), dtype=np.float32)
-    middles = np.empty((len(entries), len(vector)), dtype=np.float32)
-    for i, entry in enumerate(entries):
-        start, end = segment.row_start[entry], segment.row_start[entry + 1]
-        near, said = cosine[start:end], words[start:end]
-        nearest[i] = start + np.argmax(near)
-        table[i, 1:] = said.max(), near.max()
-        middles[i] = (segment.vectors[start:end].astype(np.float32) * segment.scales[start:end, None]).mean(axis=0)
-    apart = middles - vector
-    table[:, 0] = -0.5 * ((apart @ like.precision) * apart).sum(axis=1)
-    return Candidates(segment, entries, nearest, table)
+    if not len(entries):
+        return Candidates(segment, entries, entries, np.empty((0, len(FEATURES)), np.float32), np.empty(0, np.float32))
+    starts, sizes = segment.row_start[entries], np.diff(segment.row_start)[entries]
+    begins = np.cumsum(sizes) - sizes
+    rows = np.arange(sizes.sum()) + np.repeat(starts - begins, sizes)
+    dense = segment.vectors[rows].astype(np.float32) * segment.scales[rows, None]
+    apart = np.add.reduceat(dense, begins) / sizes[:, None] - vector
+    middle = -0.5 * ((apart @ like.precision) * apart).sum(axis=1)
+    said, near = np.maximum.reduceat(words[rows], begins), np.maximum.reduceat(cosine[rows], begins)
+    nearest = rows[np.lexsort((cosine[rows], np.repeat(entries, sizes)))[begins + sizes - 1]]
+    table = np.stack((middle, said, near), axis=1).astype(np.float32)
+    return Candidates(segment, entries, nearest, table, (1 / sizes).astype(np.float32))
 
 
 def ranked(found: Sequence[Candidates], language: str, limit: int, rerank: bool = True) -> list[Found]:
@@ -104,8 +108,10 @@ def ranked(found: Sequence[Candidates], language: str, limit: int, rerank: bool 
     if not len(table):
         return []
     raw = table @ (WEIGHTS if rerank else FIRST_WEIGHTS)
-    sharp, nothing = NOTHING[language]
-    powers = np.append(table @ WEIGHTS * sharp, nothing).astype(np.float64)
+    sharp, nothing, few = NOTHING[language]
+    powers = table @ WEIGHTS
+    fewness = np.concatenate([c.fewness for c in found])[powers.argmax()]
+    powers = np.append(powers * sharp, nothing - few * fewness).astype(np.float64)
     chances = np.exp(powers - powers.max())
     chances /= chances.sum()
     owners = [(c, i) for c in found for i in range(len(c.entries))]
