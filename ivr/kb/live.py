@@ -32,8 +32,10 @@ from ivr.understanding.kb_search import BAR, Filter, Part, candidates, ranked
 
 DELTA_ENTRIES = 256
 """Changed entries that are searched beside the snapshot; more are merged into a new one by the child."""
-AT_ONCE_QUESTIONS = 300
-"""Questions that the server embeds itself, about 15 ms each; more are the child's."""
+AT_ONCE_QUESTIONS = 64
+"""Questions that the server embeds itself in one go, about 15 ms each; more are the child's."""
+FLOOD_QUESTIONS = 4
+"""The same while an import is pouring in: enough for what a person adds meanwhile."""
 _POLL_S = 0.5
 _THREADS = 2
 _SEARCHES_WAITING = 64
@@ -110,15 +112,16 @@ class KnowledgeBase:
             if found is not None and found.snapshot != self._snapshot.name:
                 await self._load_snapshot()
                 log.info("a new index of the knowledge base", entries=self._view.entries, change=self._view.change)
-            fresh = False
+            fresh = 0
             while changes := await self._store.changes(self._read_to):
                 self._changes |= {c.entry.id: c for c in changes}
                 self._read_to = changes[-1].change
-                fresh = True
+                fresh += len(changes)
             if fresh:
-                self._beside = await self._run(self._embed_beside)
+                most = AT_ONCE_QUESTIONS if fresh <= AT_ONCE_QUESTIONS else FLOOD_QUESTIONS
+                self._beside = await self._run(functools.partial(self._embed_beside, most))
                 await self._run(self._build_view)
-            if self._beside < len(self._changes):
+            elif self._beside < len(self._changes):
                 await self._start_child()
 
     async def search(self, query: KbQuery, rerank: bool = True) -> KbFound:
@@ -152,17 +155,19 @@ class KnowledgeBase:
         self._changes, self._vectors, self._beside = {}, {}, 0
         await self._run(self._build_view)
 
-    def _embed_beside(self) -> int:
-        """Embed the questions of the latest changes, as far as they may stand beside the snapshot; how many changes."""
-        questions: list[str] = []
+    def _embed_beside(self, most: int) -> int:
+        """Embed at most so many questions of the latest changes, that they may be searched; of how many changes."""
+        wanted: dict[str, None] = {}
+        new: list[str] = []
         taken = 0
         for change in sorted(self._changes.values(), key=lambda c: -c.change)[:DELTA_ENTRIES]:
-            questions += () if change.removed else change.entry.questions
-            if len(questions) > AT_ONCE_QUESTIONS and taken:
+            questions = () if change.removed else change.entry.questions
+            unknown = [q for q in questions if q not in self._vectors and q not in wanted]
+            if len(new) + len(unknown) > most and (taken or most < AT_ONCE_QUESTIONS):
                 break
+            wanted |= dict.fromkeys(questions)
+            new += unknown
             taken += 1
-        wanted = dict.fromkeys(questions)
-        new = [q for q in wanted if q not in self._vectors]
         vectors = dict(zip(new, embed_passages(new), strict=True))
         self._vectors = {q: vectors[q] if q in vectors else self._vectors[q] for q in wanted}
         return taken
@@ -193,6 +198,8 @@ class KnowledgeBase:
             return
         if self._child is not None and self._child.returncode is None:
             return
+        if self._child is not None and self._child.returncode:
+            log.warning("indexing did not finish, tried again", code=self._child.returncode)
         self._child_after = loop.time() + _INDEX_AGAIN_S
         self._child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "ivr", "kb", "index", "--config", str(self._config_file), "--quiet",

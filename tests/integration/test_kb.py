@@ -16,7 +16,7 @@ import pytest
 
 from ivr import cli
 from ivr.errors import Unavailable
-from ivr.kb import indexing
+from ivr.kb import indexing, live
 from ivr.kb.entry import KbEntry, KbFound, KbPage, KbQuery, KbVersions
 from ivr.kb.live import KnowledgeBase
 from ivr.store.kb import KbEntries
@@ -174,6 +174,28 @@ async def test_a_kill_while_indexing_loses_no_entry_and_no_finished_batch(entrie
     base = KnowledgeBase(entries, tmp_path / "kb")
     await base.open()
     assert base.entries == 200
+    await base.close()
+
+
+async def test_a_large_change_is_left_to_a_child_and_what_it_replaces_is_silent(entries, tmp_path, monkeypatch):
+    monkeypatch.setattr(live, "DELTA_ENTRIES", 1)
+    (tmp_path / "config.toml").write_text(
+        '[store]\nurl = "sqlite:///ivr.db"\nkb_index = "kb"\n[[number]]\npattern = "400"\nplan = "main"\nlanguage = "en"'
+    )
+    await entries.save([LOST])
+    await indexing.index(entries, tmp_path / "kb", lambda *_: None)
+    base = KnowledgeBase(entries, tmp_path / "kb", tmp_path / "config.toml")
+    await base.open()
+    await entries.save([msgspec.structs.replace(LOST, answer="new"), LOST_ZH, HOURS])
+    await base.refresh()
+    assert await first(base, "When do you open?") == "At nine."
+    assert await first(base, "I lost my card") != "Say block."
+    async with asyncio.timeout(60):
+        while base.entries < 3:
+            await base.refresh()
+            await asyncio.sleep(0.05)
+    assert await first(base, "I lost my card") == "new"
+    assert await first(base, "卡不见了", "zh") == "请挂失。"
     await base.close()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from pathlib import Path
 
 import openpyxl
 import pytest
@@ -56,6 +58,19 @@ def test_any_entry_that_may_be_stored_survives_every_format(tmp_path_factory, qu
         path = folder / f"entries{ending}"
         files.write(path, [entry])
         assert [e for _, e in files.read(path).entries] == [entry], ending
+
+
+def test_the_examples_of_the_documentation_are_the_same_entries_in_every_format(tmp_path):
+    text = (Path(__file__).parents[3] / "docs" / "knowledge.md").read_text("utf-8")
+    blocks = re.findall(r"```(?:json)?\n(.*?)```", text, re.DOTALL)
+    found = []
+    for block, ending in zip(blocks[:3], (".csv", ".json", ".md"), strict=True):
+        (tmp_path / f"answers{ending}").write_text(block, "utf-8")
+        read = files.read(tmp_path / f"answers{ending}")
+        assert read.problems == ()
+        found.append([entry for _, entry in read.entries])
+    assert found[0] == found[1] == found[2]
+    assert {entry.language for entry in found[0]} == {"en", "zh"}
 
 
 @pytest.mark.parametrize(
