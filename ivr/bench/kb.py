@@ -107,8 +107,9 @@ async def measure(report: Report, options: argparse.Namespace) -> None:
         _memory(report, base)
         for one in mixed:
             await entries.remove(one.id)
-        await entries.save(edited)
-        await base.refresh()
+        for one in edited:
+            await entries.save([one])
+            await base.refresh()
         await _quality(report, base, "Mandarin, six questions of editors an entry", "zh", asked_edited)
 
 

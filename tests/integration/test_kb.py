@@ -179,9 +179,8 @@ async def test_a_kill_while_indexing_loses_no_entry_and_no_finished_batch(entrie
 
 async def test_a_large_change_is_left_to_a_child_and_what_it_replaces_is_silent(entries, tmp_path, monkeypatch):
     monkeypatch.setattr(live, "DELTA_ENTRIES", 1)
-    (tmp_path / "config.toml").write_text(
-        '[store]\nurl = "sqlite:///ivr.db"\nkb_index = "kb"\n[[number]]\npattern = "400"\nplan = "main"\nlanguage = "en"'
-    )
+    store = '[store]\nurl = "sqlite:///ivr.db"\nkb_index = "kb"\n'
+    (tmp_path / "config.toml").write_text(f'{store}[[number]]\npattern = "400"\nplan = "main"\nlanguage = "en"\n')
     await entries.save([LOST])
     await indexing.index(entries, tmp_path / "kb", lambda *_: None)
     base = KnowledgeBase(entries, tmp_path / "kb", tmp_path / "config.toml")

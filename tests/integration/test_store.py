@@ -660,7 +660,7 @@ async def test_sqlite_runs_as_promised(sqlite_only):
         path = sqlite_only.root / "var/ivr.db"
         assert path.stat().st_mode & 0o077 == 0
         with pytest.raises(Unavailable, match="readonly"):
-            await store._read(lambda c: c.exec_driver_sql("DELETE FROM calls"))
+            await store.read(lambda c: c.exec_driver_sql("DELETE FROM calls"))
 
 
 async def test_times_are_stored_as_utc_iso_8601(sqlite_only):
