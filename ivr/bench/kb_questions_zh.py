@@ -1,8 +1,8 @@
 """Bank questions in Mandarin, written by hand for `ivr bench kb`: 46 topics, how editors ask and how callers do.
 
 In `kb_questions_zh.txt` the first line of a topic is what an entry would be given by the people who keep it; the
-second, written apart, is what callers say on the telephone: roundabout, with particles, without the entry's
-terms. No question stands in both. Reads the file beside it; knows nothing of the rest.
+second, by the same hand and in the same sitting, is what callers say on the telephone: roundabout, with particles,
+without the entry's terms. No question stands in both. Reads the file beside it; knows nothing of the rest.
 """
 
 from __future__ import annotations
