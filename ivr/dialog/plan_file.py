@@ -112,9 +112,8 @@ class _Loading:
         tree = self._tree(file)
         if tree is None:
             return None
-        given = tree.root.items.get("languages")
-        languages = form.LANGUAGES.read(given, (), Reading(tree)) if given else None
-        reading = self._reading(tree, tuple(dict.fromkeys(languages or ("en",))))
+        reading = self._reading(tree, ())
+        reading.languages = plan_slots.languages(reading)
         values = form.PLAN.read(tree.root, (), reading) or {}
         failed = len(self._failed)
         entries = self._entries(file, reading.languages)

@@ -344,3 +344,5 @@ class Linker:
                     self.reading.fault(path, "nothing in `{}`", "name a slot: {card}")
                     continue
                 self.slot(name, path, use=True)
+        if "{" in (rest := _PLACEHOLDER.sub("", text)) or "}" in rest:
+            self.reading.fault(path, "a brace without its other half", "a value stands in one pair: {card}")

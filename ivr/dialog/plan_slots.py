@@ -13,11 +13,14 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import phonenumbers
+from babel import Locale
+from babel.languages import get_official_languages
 from babel.numbers import is_currency
 
 from ivr.dialog.calendar import DAYS, MINUTES_A_DAY, Calendar, Opening
 from ivr.dialog.expressions import CONSTANTS
 from ivr.dialog.plan import FACTS
+from ivr.dialog.plan_format import LANGUAGES
 from ivr.dialog.plan_yaml import Path_
 from ivr.dialog.shapes import Reading, did_you_mean
 from ivr.understanding.knowledge import Entry
@@ -25,6 +28,26 @@ from ivr.understanding.places import Place, Places
 from ivr.understanding.slots import Slot
 
 _RESERVED = {*FACTS, *CONSTANTS}
+
+
+def languages(reading: Reading) -> tuple[str, ...]:
+    """The languages a plan says it speaks, English when it says nothing, none when they cannot be made out.
+
+    What is not even a list of codes is told when the plan is read.
+    """
+    given = reading.file.root.items.get("languages")
+    if given is None:
+        return ("en",)
+    trial = Reading(reading.file)
+    codes = LANGUAGES.read(given, ("languages",), trial) or ()
+    known = Locale("en").languages
+    for index, code in enumerate(codes):
+        if code not in known:
+            spoken = get_official_languages(code.upper(), de_facto=True)
+            mend = f"did you mean `{spoken[0]}`?" if spoken else "ISO 639-1, like zh"
+            reading.fault(("languages", index), f"there is no language `{code}`", mend)
+    told = len(trial.problems) > len(reading.file.problems) or not known.keys() >= set(codes)
+    return () if told else tuple(dict.fromkeys(codes))
 
 
 def slots(
