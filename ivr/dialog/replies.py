@@ -1,6 +1,6 @@
 """What the caller's answer to a question leads to: another step, the same question again, or more keys. Pure.
 
-Events are counted and prompts taper as in VoiceXML 2.1 (5.2.2, 4.1.6); universal commands and a menu of keys work in
+Events are counted and prompts taper as in VoiceXML 2.0 (5.2.2, 4.1.6); universal commands and a menu of keys work in
 every question; forms fill as in 2.1.6 (mixed initiative), with corrections and digressions besides.
 """
 
@@ -35,6 +35,7 @@ class Reply:
 
     `way` is the key of the plan that leads to `next`, empty when none of the step's own does. `wait_keys`: an answer
     by keys has begun. `same`: say again what was said. `learnt`: something new came of it.
+    `elsewhere`: it answers nothing here, but is an intent that is followed from anywhere.
     """
 
     state: State
@@ -45,6 +46,7 @@ class Reply:
     wait_keys: bool = False
     same: bool = False
     learnt: bool = False
+    elsewhere: bool = False
 
 
 def silence(state: State, question: Question) -> Reply:
@@ -78,7 +80,7 @@ def heard(plan: Plan, state: State, step: Asking, question: Question, said: Unde
     if (reply := _answered(plan, state, step, question, said, now)) is not None:
         return reply
     if said.intent in plan.anywhere:
-        return Reply(replace(state, question=said), plan.anywhere[said.intent], learnt=True)
+        return Reply(replace(state, question=said), plan.anywhere[said.intent], elsewhere=True)
     if said.answer and question.events.digress and state.digressions < MAX_DIGRESSIONS:
         state = replace(state, digressions=state.digressions + 1)
         return Reply(state, say=(said.answer,), learnt=True)
