@@ -182,7 +182,7 @@ class State:
         language: the language spoken now; `dialled`: the number the caller rang.
         step: the step that waits; `slot`: the slot a form asks for there, empty while it asks openly.
         keys: keys pressed so far of an answer that is not complete.
-        no_inputs, no_matches: events of the present question, counted apart (VoiceXML 2.1, section 5.2.2).
+        no_inputs, no_matches: events of the present question, counted apart (VoiceXML 2.0, section 5.2.2).
         digressions: other questions answered while the present one waits.
         slots: what is known.
         question: the last answer to an open question, for an `answer` step.
