@@ -105,6 +105,8 @@ def _reply(plan: Plan, state: State, here: Asking, given: Input, now: datetime) 
         first = questions.due(here, state)
         state = replace(state, slot=first.slot if first else "")
     question = questions.of(plan, here, state, today)
+    if isinstance(given, (Silence, Heard)):
+        state = replace(state, hash_due=False)
     match given:
         case Silence():
             return replies.silence(state, question)

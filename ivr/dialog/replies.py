@@ -19,6 +19,8 @@ from ivr.turn import Filled, Hypothesis, Understood
 from ivr.understanding import slots
 
 MAX_KEYS = 32
+MAX_HEARD_CHARS = 2_000
+"""More than anybody says in one breath; it means nothing."""
 MAX_TRAIL = 20
 MAX_DIGRESSIONS = 3
 """Other questions answered before the present one has to be answered itself."""
@@ -75,6 +77,8 @@ def recorded(state: State, step: Record, name: str) -> Reply:
 
 def heard(plan: Plan, state: State, step: Asking, question: Question, said: Understood, now: datetime) -> Reply:
     """The caller said something that was understood as `said`."""
+    if len(said.hypothesis.text) > MAX_HEARD_CHARS:
+        return no_match(state, question)
     if said.command and (reply := command(plan, state, step, question, said.command)) is not None:
         return reply
     if (reply := _answered(plan, state, step, question, said, now)) is not None:
@@ -271,9 +275,14 @@ def _passed(state: State) -> State:
 def key(plan: Plan, state: State, step: Asking, question: Question, digit: str, now: datetime) -> Reply | None:
     """One key. Where an answer is typed it joins the others; elsewhere it means a choice or a universal command.
 
-    None while a message is recorded: keys that mean nothing do not disturb it.
+    A `#` behind an answer that its length had ended belongs to that (VoiceXML 2.0, termtimeout in 6.3.3); since it has
+    cut off what was being said, that is said again. None while a message is recorded: keys that mean nothing do not
+    disturb it.
     """
-    slot = question.slot
+    slot, due = question.slot, state.hash_due
+    state = replace(state, hash_due=False)
+    if digit == "#" and due and "#" not in question.keys:
+        return Reply(state, same=True)
     if slot is None or slot.kind not in _TAKES_KEYS:
         return _single(plan, state, step, question, digit, now)
     if digit == "#":
@@ -284,7 +293,9 @@ def key(plan: Plan, state: State, step: Asking, question: Question, digit: str, 
         return command(plan, state, step, question, "back") or no_match(state, question)
     state = replace(state, keys=state.keys + digit)
     wanted = slots.keys_wanted(slot) or MAX_KEYS
-    return keyed(plan, state, step, question, now) if len(state.keys) >= wanted else Reply(state, wait_keys=True)
+    if len(state.keys) < wanted:
+        return Reply(state, wait_keys=True)
+    return keyed(plan, replace(state, hash_due=True), step, question, now)
 
 
 def keyed(plan: Plan, state: State, step: Asking, question: Question, now: datetime) -> Reply:

@@ -156,6 +156,15 @@ def test_odd_words_are_survived_from_the_ear_on(name, language, text):
     check(*engine.step(plan, state, Heard(said), NOW))
 
 
+@pytest.mark.parametrize("text", ["x" * 10_000, "一" * 10_000])
+def test_more_than_anybody_says_is_a_no_match(text):
+    """Even where any words are an answer."""
+    state, _ = engine.step(SHIPPED["bank"], State("en"), Started(), NOW)
+    state, actions = engine.step(SHIPPED["bank"], state, Heard(Understood(Hypothesis(text, 0.9), text)), NOW)
+    assert (state.step, state.no_matches) == ("question", 1)
+    assert spoken(actions) == ["I did not understand that. Please say in a few words what you need."]
+
+
 # Loops ----------------------------------------------------------------------------------------------------------------
 
 
