@@ -422,7 +422,7 @@ def test_a_fault_in_an_expression_has_its_column(tmp_path):
     (fault,) = problems(tmp_path, text)
     row = text.splitlines()[fault.line - 1]
     assert row[fault.column - 1 :].startswith("other")
-    assert fault.mend == "declare it under `slots:`"
+    assert fault.mend == "declare it under `slots:`, or put a text in quotes"
 
 
 def test_all_faults_are_found_at_once(tmp_path):
