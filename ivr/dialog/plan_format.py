@@ -94,6 +94,8 @@ _FIELDS = AnyOf(
     MapOf(Record(_FIELD_KEYS, needs=_FIELD_NEEDS), SLOT_NAME, "the name of a slot", SMALL_LETTERS, 1, 50),
     "slot",
 )
+_WHEN = "like when: [{if: amount > 100, next: STEP}]"
+_BACKEND = "a plan names a `backend` of the configuration and a `path`"
 _EXPECTS = ("open", "yes_no")
 _DECLARED = ("digits", "number", "money", "date", "time", "phone", "place", "choice", "code", "text")
 _DECLARE = "declare it under `slots:` with `kind: {0}`, and write `slot: NAME` instead of `expect:`"
@@ -164,6 +166,7 @@ STEP_FORMS: Mapping[str, Record] = {
             "timeout_s": Key(Number(0.1, 60, decimals=True), "wait for an answer, seconds", default=3.0),
             "retries": Key(Number(0, 3), "how often a failed request is tried again", default=1),
         },
+        former={"url": _BACKEND, "host": _BACKEND},
     ),
     "answer": Record(
         {"next": _next(), "unknown": Key(STEP, "where it goes without an answer", required=True)},
@@ -179,11 +182,12 @@ STEP_FORMS: Mapping[str, Record] = {
     ),
     "branch": Record(
         {
-            "when": Key(ListOf(Record({"if": Key(EXPRESSION, required=True), "next": _next()}), 1, 50),
-                        "conditions in order; the first that holds decides", required=True),
+            "when": Key(ListOf(Record({"if": Key(EXPRESSION, required=True), "next": _next()}), 1, 50, mend=_WHEN),
+                        "conditions in order; the first that holds decides", required=True, mend=_WHEN),
             "else": Key(STEP, "where it goes when none holds", required=True),
             "on_error": Key(STEP, "where it goes when a condition has no value"),
         },
+        former={"if": _WHEN, "then": _WHEN},
     ),
     "hours": Record(
         {
@@ -206,6 +210,7 @@ STEP_FORMS: Mapping[str, Record] = {
             "connected": Key(STEP, "where the caller goes when the other side has left; hung up when left out"),
         },
         either=("target", "targets"),
+        former={"next": "every outcome has its own way: `busy`, `no_answer`, `failed` and, if you like, `connected`"},
     ),
     "record": Record(
         {
@@ -271,7 +276,8 @@ _DAY = "|".join(DAYS)
 _CALENDAR = Record(
     {
         "zone": Key(ZONE, "time zone of the hours; the plan's when left out"),
-        "hours": Key(MapOf(ListOf(Text("[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}", "opening hours", "like 09:00-17:30"),
+        "hours": Key(MapOf(ListOf(Text("[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}", "opening hours",
+                                       "like 09:00-17:30; a day that is closed is left out"),
                                   1, 10, single=True), f"(?:{_DAY})(?:-(?:{_DAY}))?",
                            "a day or days", "like mon-fri or sat", 1), "when somebody is there", required=True),
         "holidays": Key(MapOf(Text(), "(?:[0-9]{4}-)?[0-9]{2}-[0-9]{2}", "a day", "like 2026-10-01, or 01-01 for every "

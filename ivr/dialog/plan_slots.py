@@ -9,6 +9,7 @@ import keyword
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -108,8 +109,11 @@ def calendar(values: Mapping[str, Any], plan_zone: str, path: Path_, reading: Re
             item = (*where, index) if len(times) > 1 else where
             if (minutes := _minutes(times_of_day, item, reading)) is not None:
                 openings += [Opening(day, *minutes) for day in _days(days)]
-    if len(openings) > len(set(openings)):
-        reading.fault((*path, "hours"), "the same hours twice", "remove one of them")
+    for one, other in pairwise(sorted(openings, key=lambda o: (o.day, o.opens))):
+        if one.day == other.day and other.opens < _ends(one):
+            mend = "give each hour of a day once; hours for some days do not replace those for others"
+            reading.fault((*path, "hours"), f"{DAYS[one.day]} has hours that overlap", mend)
+            break
     for day in values["holidays"]:
         try:
             date.fromisoformat(day if len(day) == 10 else f"2024-{day}")
@@ -117,6 +121,11 @@ def calendar(values: Mapping[str, Any], plan_zone: str, path: Path_, reading: Re
             reading.fault((*path, "holidays", day), f"`{day}` is no day of the calendar", "like 2026-10-01 or 10-01")
     used = zone(own, (*path, "zone"), reading) if own else plan_zone
     return Calendar(used, tuple(openings), dict(values["holidays"]))
+
+
+def _ends(opening: Opening) -> int:
+    """Minutes after midnight of its day."""
+    return opening.closes + MINUTES_A_DAY * (opening.closes < opening.opens)
 
 
 def _days(text: str) -> list[int]:

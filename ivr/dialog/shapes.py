@@ -294,7 +294,8 @@ class Record:
 
     def read(self, node: Node, path: Path_, reading: Reading) -> dict[str, Any] | None:
         if not isinstance(node, MapNode):
-            return reading.wrong(path, node, "keys with a value each", "known keys: " + ", ".join(self.keys))
+            known = "known keys: " + ", ".join(self.keys) if self.keys else "like {en: ..., zh: ...}"
+            return reading.wrong(path, node, "keys with a value each", known)
         present = [key for key in node.items if self.languages and key not in self.keys and re.fullmatch(LANGUAGE, key)]
         for key in node.items:
             if key not in self.keys and key not in present:
