@@ -185,7 +185,8 @@ def _open(plan: Plan, state: State, ask: Ask, said: Understood) -> Reply | None:
     state = _passed(replace(_with(state, said.slots, ask.fills), question=said))
     if said.intent in plan.anywhere and said.intent not in ask.on:
         return Reply(state, plan.anywhere[said.intent], learnt=True)
-    return replace(_onward(state, ask, said.intent), learnt=bool(said.intent in ask.on or said.slots))
+    elsewhere = ask.on.get(said.intent, ask.name) != ask.name
+    return replace(_onward(state, ask, said.intent), learnt=elsewhere or bool(said.slots))
 
 
 def _form(plan: Plan, state: State, form: Form, question: Question, said: Understood, now: datetime) -> Reply | None:
