@@ -255,6 +255,7 @@ SLOT_FORMS: Mapping[str, Record] = {
                      **_SENSITIVE}),
     "date": Record(_SENSITIVE),
     "time": Record(_SENSITIVE),
+    "duration": Record(_SENSITIVE),
     "yes_no": Record(_SENSITIVE),
     "phone": Record({"country": Key(Text("[A-Z]{2}", "a country", "ISO 3166, like CN")), **_SENSITIVE}),
     "place": Record({"places": Key(Text(r"[A-Za-z0-9_-]+\.places\.yaml", "a file of places", "NAME.places.yaml, beside "
@@ -262,6 +263,7 @@ SLOT_FORMS: Mapping[str, Record] = {
     "choice": Record({"choices": Key(MapOf(_CHOICE, NAME, "the name of a choice", "letters, figures, _ and -", 1, 500),
                                      "value -> ways to say it per language", required=True), **_SENSITIVE}),
     "code": Record({"min": Key(_LIMIT, "least characters"), "max": Key(_LIMIT, "most characters"), **_SENSITIVE}),
+    "name": Record(_SENSITIVE),
     "text": Record(_SENSITIVE),
 }  # fmt: skip
 

@@ -101,6 +101,11 @@ def _codes_en(said: str) -> Iterator[Span]:
             code, with_n, repeat = "", "", 1
 
 
+def symbols_of(word: str) -> str:
+    """The letters and digits that one English word spells inside a code, in lower case; empty for other words."""
+    return _symbols_en(word, inside=True)
+
+
 def _letter(word: str) -> str:
     return word if len(word) == 1 and word.isalnum() else _LETTER_NAMES.get(word, "")
 

@@ -73,6 +73,11 @@ _WEEKDAY_ZH = re.compile(
 _COUNTED_ZH = re.compile(rf"(?P<n>{numbers.RUN_ZH}|半)个?(?P<unit>天|周|星期|礼拜)(?P<way>以后|之后|后|以前|之前|前)")
 _DAY_ONLY_ZH = re.compile(rf"(?<![月份的])(?<!{_NUMERAL_ZH})(?P<day>{_NUMERAL_ZH}{{1,3}})[号日]")
 
+_PARTS_ZH = re.compile(
+    rf"(?:(?P<year>{_NUMERAL_ZH}{{4}}|{_NUMERAL_ZH}{{2}})年)?(?:(?P<month>{_NUMERAL_ZH}{{1,2}})月)?"
+    rf"(?:(?P<day>{_NUMERAL_ZH}{{1,3}})[日号])?(?<=[年月日号])"
+)
+
 
 def dates(said: str, language: str, today: str) -> Iterator[Span]:
     """Dates in the normalised text `said`, all clear but a bare day of the month. `today` is an ISO date or empty."""
@@ -90,6 +95,18 @@ def breaks_off(said: str, language: str) -> bool:
     if re.search(rf"\b{_MONTH} (?:the )?{_ORDINAL}$", said):
         return False
     return bool(re.search(rf"\b{_MONTH}$|\b{_MONTH} the$|{_ORDINAL}(?: of)?$|\b(?:next|last|this)$", said))
+
+
+def parts(said: str, language: str) -> tuple[int, int, int]:
+    """Year, month and day as far as the words name them, 0 for each that they do not: "of November 1986"."""
+    if language == "zh":
+        found = _PARTS_ZH.search(said)
+        year, month, day = (found["year"], found["month"], found["day"]) if found else (None, None, None)
+        return _year_zh(year) if year else 0, _number_zh(month or ""), _number_zh(day or "")
+    month_named, ordinal = re.search(rf"\b{_MONTH}", said), re.search(rf"\b{_ORDINAL}", said)
+    years = [int(y) for y in re.findall(r"\b(?:1[89]|20)\d\d\b", said)]
+    day = _day_en(ordinal[0]) if ordinal else 0
+    return years[-1] if years else 0, _month(month_named[0]) if month_named else 0, day if day <= 31 else 0
 
 
 def compact(keys: str) -> str:

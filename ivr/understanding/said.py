@@ -11,6 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
+from opencc import OpenCC
 from pypinyin import Style, lazy_pinyin
 
 MAX_CHARS = 500
@@ -18,7 +19,7 @@ MAX_CHARS = 500
 
 _SIGNS = {"$": "dollars", "€": "euros", "£": "pounds", "¥": "yuan"}
 _SIGNS_ZH = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元"}
-_SIMPLER = str.maketrans("萬億兩塊點號錢銀歐鎊幣週後開負過個後東幾〇○", "万亿两块点号钱银欧镑币周后开负过个后东几零零")
+_SIMPLER = str.maketrans("〇○", "零零")
 _AMOUNT = r"(\d+(?:\.\d+)?(?:\s?(?:hundred|thousand|million|万|千|百|亿))?)"
 
 # Characters of numbers, amounts, dates and hours by how they sound. 十 stands for shi only between numerals, see below.
@@ -53,10 +54,18 @@ class Span:
     whole: bool = True
 
 
+@lru_cache(maxsize=1)
+def _simplified() -> OpenCC:
+    """From traditional to simplified characters."""
+    return OpenCC("t2s")
+
+
 @lru_cache(maxsize=1_024)
 def normal(text: str, language: str) -> str:
     """`text` in lower case with figures and signs spelt one way, without punctuation; Mandarin without spaces."""
     text = unicodedata.normalize("NFKC", text[:MAX_CHARS]).lower().replace("’", "'").translate(_SIMPLER)
+    if language == "zh":
+        text = _simplified().convert(text)
     text = re.sub(r"(?<=\d),(?=\d{3,4}(?!\d))" if language == "zh" else r"(?<=\d),(?=\d{3}(?!\d))", "", text)
     for sign, name in (_SIGNS_ZH if language == "zh" else _SIGNS).items():
         text = re.sub(rf"{re.escape(sign)}\s*{_AMOUNT}", rf"\1 {name}", text)

@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 from ivr.turn import ExpectationKind, Filled
-from ivr.understanding import codes, dates, expected, money, numbers, times
+from ivr.understanding import codes, dates, durations, expected, money, names, numbers, times
 from ivr.understanding.places import Match, Places
 from ivr.understanding.said import Span, normal, sounding
 
@@ -233,6 +233,10 @@ def _spans(slot: Slot, said: str, language: str, today: str) -> Iterable[Span]:
             return dates.dates(said, language, today)
         case "time":
             return times.times(said, language)
+        case "duration":
+            return durations.durations(said, language)
+        case "name":
+            return names.names(said, language)
         case "phone":
             return codes.phones(said, language, slot.country)
         case "code":
@@ -420,6 +424,8 @@ def _mid_value(slot: Slot, said: str, language: str) -> bool:
         return dates.breaks_off(said, language)
     if slot.kind == "time":
         return times.breaks_off(said, language)
+    if slot.kind == "duration":
+        return durations.breaks_off(said, language)
     if slot.kind in ("number", "money"):
         return bool(re.search(r"[点负零]$" if language == "zh" else r"\b(?:point|and|minus|a)$", said))
     return False
