@@ -249,7 +249,8 @@ _RANGE = Number(-(10**9), 10**9)
 _CHOICE = Record({}, languages=Words(PHRASES))
 
 SLOT_FORMS: Mapping[str, Record] = {
-    "digits": Record({"min": Key(_LIMIT, "least digits"), "max": Key(_LIMIT, "most digits"), **_SENSITIVE}),
+    "digits": Record({"min": Key(_LIMIT, "least digits"), "max": Key(_LIMIT, "most digits"),
+                      "luhn": Key(Flag(), "the last digit checks the others, by Luhn's rule"), **_SENSITIVE}),
     "number": Record({"min": Key(_RANGE, "least"), "max": Key(_RANGE, "most"), **_SENSITIVE}),
     "money": Record({"currency": Key(Text("[A-Z]{3}", "a currency", "ISO 4217, like CNY"), default="CNY"),
                      **_SENSITIVE}),
