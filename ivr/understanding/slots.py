@@ -277,7 +277,7 @@ def _spans(slot: Slot, said: str, language: str, today: str) -> Iterable[Span]:
         case "code":
             return codes.codes(said, language)
         case "digits":
-            return numbers.digit_strings(said, language)
+            return (replace(s, value=s.value.lstrip("+")) for s in numbers.digit_strings(said, language))
         case _:
             return ()
 
