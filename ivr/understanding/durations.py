@@ -58,7 +58,8 @@ def durations(said: str, language: str) -> Iterator[Span]:
             _, end, more = parts.pop(0)
             total |= more
         if value := written(total):
-            yield Span(start, end, value)
+            # Minutes may follow hours, and months years.
+            yield Span(start, end, value, whole=not value.endswith(("H", "Y")))
 
 
 def breaks_off(said: str, language: str) -> bool:

@@ -22,9 +22,13 @@ YES, NO, UNSURE = "yes", "no", "unsure"
 _YES_NO: dict[str, tuple[tuple[str, str], ...]] = {
     "en": (
         (r"(not|n't|never) (so |too |very |really |quite |entirely )?(sure|certain)", UNSURE),
-        (r"\bnot (that )?i (know|remember|recall|can remember)\b", NO),
-        (r"\b(absolutely|definitely|certainly|of course|sure(ly)?|indeed) (not|no)\b|\bno way\b|\bhardly\b", NO),
-        (r"\bno (no )?(that's|that is|it's|it is|you're) (right|correct|fine|true|ok|okay)\b", YES),
+        (r"\bnot that i (can )?(remember|recall)\b", UNSURE),
+        (
+            r"\bnot that i know\b|\b(absolutely|definitely|certainly|of course|sure(ly)?|indeed) (not|no)\b"
+            r"|\bno way\b|\bhardly\b",
+            NO,
+        ),
+        (r"\bno (no )?(that's|that is|it's|it is|you're) (right|correct|true)\b", YES),
         (r"\b(believe|hope|reckon|expect|imagine) so\b|\b(sort|kind) of\b|\b(could|may|might) be\b", UNSURE),
         (r"\b(i think|i guess|i suppose|probably|maybe|perhaps|possibly|might)\b", UNSURE),
         (r"\b(don't|do not|dunno|wouldn't) ?(know|remember|recall)\b|\bno idea\b|\bunsure\b|\bdunno\b", UNSURE),
@@ -60,7 +64,7 @@ _YES_NO_ZH: tuple[tuple[tuple[str, ...], str], ...] = (
         NO,
     ),
     (("没错", "没问题", "不错"), YES),
-    (("算了", "不必", "别", "当然不"), NO),
+    (("算了", "不必", "当然不", "先别", "别了", "别弄", "别这样"), NO),
     (("不", "没"), NO),
     (
         (

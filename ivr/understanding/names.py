@@ -28,7 +28,9 @@ _SPELT_EN = re.compile(r"(\b[a-z](?: (?:[a-z]|double [a-z])\b){2,})")
 _PARTICLES_EN = frozenset({"uh", "um", "er", "erm", "that's", "spelt", "spelled", "as", "in", "is", "and"})
 _NO_NAMES_EN = frozenset(
     {"what", "why", "who", "how", "the", "don't", "can't", "not", "want", "need", "have", "my", "your", "you", "me",
-     "account", "card", "bank", "tell", "say", "know", "nobody", "sorry", "pardon", "repeat", "please"}
+     "account", "card", "bank", "tell", "say", "know", "nobody", "sorry", "pardon", "repeat", "please", "back", "later",
+     "tomorrow", "today", "tonight", "now", "at", "on", "in", "to", "for", "when", "if", "is", "are", "a", "an",
+     "hello", "help", "agent", "operator", "person", "someone", "speak", "talk", "lost", "money", "balance", "number", "first"}
 )  # fmt: skip
 
 # The commonest surnames, commonest first.
@@ -51,7 +53,7 @@ _AHEAD_ZH = re.compile(
 _OPENING_ZH = re.compile(r"^(?:嗯+|呃+|啊|哦|那个|你好|您好|喂|好的?|我是|我|是|就是|这里是|先生|女士)+")
 _CLOSING_ZH = re.compile(r"(?:先生|女士|小姐|啊|呀|吧|的|了|呢|谢谢|哈)+$")
 _NO_NAMES_ZH = re.compile(
-    r"[零二三四五六七八九十]{2}|[什么怎为哪谁吗你您他她不没要想请把再说银行卡查办钱款话号码]|知道|听见|听到|名字"
+    r"[零二三四五六七八九十]{2}|[什么怎为哪谁吗你您他她不没要想请把再说银行卡查办钱款话号码]|知道|听见|听到|名字|人工|服务|客服|经理|转接|帮我|附近|明天|今天|时候"
 )
 
 
@@ -108,7 +110,8 @@ def _names_zh(said: str) -> Iterator[Span]:
     alike = [c for c in _SURNAMES_ZH if sounds.syllables(c) == sounds.syllables(rest[0])]
     first = rest[0] if rest[0] in alike or not alike or rest[0] in told else alike[0]
     rivals = () if rest[0] in told else tuple(c + rest[1:] for c in alike if c != first)
-    yield Span(start, end, first + rest[1:], clear=ahead is not None, score=1.0 if alike else 0.8, rivals=rivals)
+    yield Span(start, end, first + rest[1:], clear=ahead is not None, score=1.0 if alike else 0.8, rivals=rivals,
+               whole=len(rest) > 2)  # fmt: skip
 
 
 def _told_apart(said: str) -> tuple[str, list[str]]:

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.understanding import durations
+from ivr.understanding import durations, slots
 from ivr.understanding.said import normal
+from ivr.understanding.slots import Slot
 
 
 def read(text: str, language: str) -> list[str]:
@@ -89,3 +90,13 @@ def test_any_text_is_read_without_error(text, language):
     """And every value can be said."""
     for value in read(text, language):
         assert durations.in_words(value, language) != value
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "enough"),
+    [("two and a", "en", "partial"), ("two hours", "en", ""), ("two hours ten minutes", "en", "complete"),
+     ("三个半", "zh", "partial"), ("三个小时", "zh", ""), ("三个半小时", "zh", "complete")],
+)  # fmt: skip
+def test_when_enough_was_said(text, language, enough):
+    """Minutes may follow hours."""
+    assert slots.says_enough(Slot("stay", "duration"), text, language) == enough

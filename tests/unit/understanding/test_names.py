@@ -43,7 +43,8 @@ def test_a_name(text, language, value):
     ("text", "language"),
     [("yes", "en"), ("I don't know", "en"), ("what is that", "en"), ("8620", "en"), ("", "en"),
      ("tell me the opening hours of the branch please", "en"), ("对", "zh"), ("不知道", "zh"), ("我不告诉你", "zh"),
-     ("什么名字", "zh"), ("八六二零", "zh"), ("我的银行卡丢了要挂失", "zh"), ("", "zh")],
+     ("什么名字", "zh"), ("八六二零", "zh"), ("我的银行卡丢了要挂失", "zh"), ("叫人工服务", "zh"),
+     ("call me back tomorrow", "en"), ("", "zh")],
 )  # fmt: skip
 def test_no_name(text, language):
     """Answers to another question."""
