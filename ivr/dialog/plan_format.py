@@ -13,6 +13,7 @@ from ivr.dialog.plan import BARGE_INS, COMMANDS
 from ivr.dialog.shapes import AnyOf, Flag, Key, ListOf, MapOf, Named, Number, Record, Shape, Tagged, Text, Word, Words
 
 MAX_STEPS = 5_000
+MAX_PLACES = 20_000
 MAX_EXPRESSION_CHARS = 500
 
 NAME = "[A-Za-z_][A-Za-z0-9_-]{0,63}"
@@ -342,7 +343,7 @@ PLACES = Record(
                     languages=Words(Text(), every=False),
                 ),
                 1,
-                5_000,
+                MAX_PLACES,
             ),
             required=True,
         )

@@ -30,7 +30,8 @@ _NO_NAMES_EN = frozenset(
     {"what", "why", "who", "how", "the", "don't", "can't", "not", "want", "need", "have", "my", "your", "you", "me",
      "account", "card", "bank", "tell", "say", "know", "nobody", "sorry", "pardon", "repeat", "please", "back", "later",
      "tomorrow", "today", "tonight", "now", "at", "on", "in", "to", "for", "when", "if", "is", "are", "a", "an",
-     "hello", "help", "agent", "operator", "person", "someone", "speak", "talk", "lost", "money", "balance", "number", "first"}
+     "hello", "help", "agent", "operator", "person", "someone", "speak", "talk", "lost", "money", "balance", "number",
+     "first"}
 )  # fmt: skip
 
 # The commonest surnames, commonest first.
@@ -102,7 +103,7 @@ def _names_zh(said: str) -> Iterator[Span]:
             rest = rest[: alike[-1]] + character + rest[alike[-1] + 1 :]
     if not re.fullmatch(r"[\u4e00-\u9fff]{2,4}", rest) or _NO_NAMES_ZH.search(rest):
         return
-    if ahead is None and expected.yes_no(rest, "zh"):
+    if ahead is None and rest[0] not in _SURNAMES_ZH and expected.yes_no(rest, "zh"):
         return
     if rest.startswith(_DOUBLE_SURNAMES_ZH) or len(rest) == 4:
         yield Span(start, end, rest, clear=ahead is not None)

@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from rapidfuzz import fuzz, process
@@ -275,14 +275,14 @@ def _found(index: _Mandarin | _English, said: str) -> tuple[_Named, ...]:
 
 
 class Places:
-    """An index over places; a search among 10,000 takes about 10 ms of one core (`ivr bench loading`)."""
+    """An index over places; a search among 10,000 takes about 10 ms of one core (`ivr bench loading`).
+
+    To build it takes seconds for so many: a plan's is built where the plan is read, not in a call.
+    """
 
     def __init__(self, entries: Sequence[Place]) -> None:
         self.entries = tuple(entries)
-
-    @cached_property
-    def _by_language(self) -> dict[str, _Mandarin | _English]:
-        return {"zh": _Mandarin(self.entries), "en": _English(self.entries)}
+        self._by_language = {"zh": _Mandarin(self.entries), "en": _English(self.entries)}
 
     def find(self, readings: Sequence[tuple[str, float]], language: str, most: int = 3) -> tuple[Match, ...]:
         """Places that the n-best `readings` (text, confidence; best first) may name, best first, at most `most`."""

@@ -25,6 +25,7 @@ def read(text: str, language: str) -> str:
         ("it's spelt D O double N A", "en", "Donna"),
         ("我叫张伟", "zh", "张伟"),
         ("張偉", "zh", "张伟"),
+        ("陈好", "zh", "陈好"),
         ("嗯我是刘德华", "zh", "刘德华"),
         ("我姓王叫小明", "zh", "王小明"),
         ("我的名字是欧阳娜娜", "zh", "欧阳娜娜"),
