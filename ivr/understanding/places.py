@@ -33,6 +33,7 @@ _SHARED_WEIGHT = 0.45
 _BARS = {1: 1.0, 2: 0.86, 3: 0.78, 4: 0.74}
 _LONG_BAR, _CARRIED = 0.7, 0.06
 _MOST_EXTRA, _ROUNDING = 8, 1e-4
+_MOST_LAID = 150
 # How much of a name's weight its cost takes away when two names are ranked: a long name nearly right wins over a short
 # one inside it.
 _NEARLY_EXACT = 0.99
@@ -156,7 +157,7 @@ class _Mandarin:
                 yield _Named(match, rank)
 
     def _near(self, costs: np.ndarray) -> np.ndarray:
-        """Rows of the names that may reach their bar.
+        """Rows of the names that may reach their bar, the _MOST_LAID that may rank highest when there are more.
 
         A name costs at least what its syllables cost, wherever in the sentence each costs least, and what they cost two
         by two; many names share those. What that leaves is laid along it, four syllables and then all of them.
@@ -169,9 +170,12 @@ class _Mandarin:
         by_two = _least(costs, self.pairs, self.weight[self.pairs])[self.pairs_of]
         rows = rows[by_two[rows].sum(axis=1) <= most[rows]]
         for laid in (4, self.syllables.shape[1]):
-            begun = _least(costs, self.syllables[rows, :laid], self.weights[rows, :laid])
-            rows = rows[begun + by_two[rows, laid // 2 :].sum(axis=1) <= most[rows]]
-        return rows
+            cost = _least(costs, self.syllables[rows, :laid], self.weights[rows, :laid])
+            cost += by_two[rows, laid // 2 :].sum(axis=1)
+            near = cost <= most[rows]
+            rows, cost = rows[near], cost[near]
+        best = np.argsort(_COST_IN_RANK * cost - self.totals[rows], kind="stable")[:_MOST_LAID]
+        return np.sort(rows[best])
 
 
 def _least(costs: np.ndarray, names: np.ndarray, weights: np.ndarray) -> np.ndarray:
