@@ -24,6 +24,7 @@ BENCHES = {
     "reload": "ivr.bench.reload",
     "bank": "ivr.bench.bank",
     "loading": "ivr.bench.loading",
+    "identity": "ivr.bench.identity",
 }
 
 

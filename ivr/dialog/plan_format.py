@@ -13,6 +13,7 @@ from ivr.dialog.plan import BARGE_INS, COMMANDS
 from ivr.dialog.shapes import AnyOf, Flag, Key, ListOf, MapOf, Named, Number, Record, Shape, Tagged, Text, Word, Words
 
 MAX_STEPS = 5_000
+MAX_PLACES = 20_000
 MAX_EXPRESSION_CHARS = 500
 
 NAME = "[A-Za-z_][A-Za-z0-9_-]{0,63}"
@@ -256,12 +257,14 @@ _RANGE = Number(-(10**9), 10**9)
 _CHOICE = Record({}, languages=Words(PHRASES))
 
 SLOT_FORMS: Mapping[str, Record] = {
-    "digits": Record({"min": Key(_LIMIT, "least digits"), "max": Key(_LIMIT, "most digits"), **_SENSITIVE}),
+    "digits": Record({"min": Key(_LIMIT, "least digits"), "max": Key(_LIMIT, "most digits"),
+                      "luhn": Key(Flag(), "the last digit checks the others, by Luhn's rule"), **_SENSITIVE}),
     "number": Record({"min": Key(_RANGE, "least"), "max": Key(_RANGE, "most"), **_SENSITIVE}),
     "money": Record({"currency": Key(Text("[A-Z]{3}", "a currency", "ISO 4217, like CNY"), default="CNY"),
                      **_SENSITIVE}),
     "date": Record(_SENSITIVE),
     "time": Record(_SENSITIVE),
+    "duration": Record(_SENSITIVE),
     "yes_no": Record(_SENSITIVE),
     "phone": Record({"country": Key(Text("[A-Z]{2}", "a country", "ISO 3166, like CN")), **_SENSITIVE}),
     "place": Record({"places": Key(Text(r"[A-Za-z0-9_-]+\.places\.yaml", "a file of places", "NAME.places.yaml, beside "
@@ -269,6 +272,7 @@ SLOT_FORMS: Mapping[str, Record] = {
     "choice": Record({"choices": Key(MapOf(_CHOICE, NAME, "the name of a choice", LETTERS, 1, 500),
                                      "value -> ways to say it per language", required=True), **_SENSITIVE}),
     "code": Record({"min": Key(_LIMIT, "least characters"), "max": Key(_LIMIT, "most characters"), **_SENSITIVE}),
+    "name": Record(_SENSITIVE),
     "text": Record(_SENSITIVE),
 }  # fmt: skip
 
@@ -347,7 +351,7 @@ PLACES = Record(
                     languages=Words(Text(), every=False),
                 ),
                 1,
-                5_000,
+                MAX_PLACES,
             ),
             required=True,
         )

@@ -523,7 +523,7 @@ def test_a_knowledge_file_is_checked_too(tmp_path, text, line, message):
     [
         ("places:\n  - {id: a, zh: 西单}\n", "no name in `en`"),
         ("places:\n  - {id: a, en: X}\n  - {id: a, en: Y}\n", "a second place `a`"),
-        ("places: []\n", "must be a list of 1 to 5000"),
+        ("places: []\n", "must be a list of 1 to 20000"),
         ("places:\n  - {id: A b, en: X}\n", "`A b` is not an id"),
     ],
 )
