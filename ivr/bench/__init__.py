@@ -25,6 +25,7 @@ BENCHES = {
     "bank": "ivr.bench.bank",
     "loading": "ivr.bench.loading",
     "kb": "ivr.bench.kb",
+    "identity": "ivr.bench.identity",
 }
 
 
