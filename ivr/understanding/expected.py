@@ -159,7 +159,7 @@ _QUESTION_ZH = re.compile(
 def _yes_no_zh(said: str) -> str:
     """Words of two characters first, as written and then as they sound (美有 is 没有); single characters last.
 
-    A question answers nothing (你们有停车场吗 is no yes), and a single 是 or 有 means yes only where it begins what was said.
+    A question answers nothing (你们有停车场吗 is no yes), and a single 是 or 有 means yes only at the beginning.
     """
     said = _LEADING_ZH.sub("", said.replace(" ", ""))
     if _QUESTION_ZH.search(said):

@@ -125,7 +125,18 @@ def test_no_text_breaks_the_parsers(text, language):
 
 
 @pytest.mark.parametrize(
-    "text", ["你好", "鸟巢附近有网点吗", "你是机器人吗", "受理号是多少", "你们有停车场吗", "你是谁", "还有别的吗", "有没有网点", "是吗"]
-)  # fmt: skip
+    "text",
+    [
+        "你好",
+        "鸟巢附近有网点吗",
+        "你是机器人吗",
+        "受理号是多少",
+        "你们有停车场吗",
+        "你是谁",
+        "还有别的吗",
+        "有没有网点",
+        "是吗",
+    ],
+)
 def test_a_mandarin_question_or_greeting_is_neither_yes_nor_no(text):
     assert expected.yes_no(text, "zh") == ""
