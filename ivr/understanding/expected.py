@@ -70,6 +70,7 @@ _YES_NO_ZH: tuple[tuple[tuple[str, ...], str], ...] = (
         (
             "当然",
             "就是",
+            "是我",
             "肯定",
             "必须的",
             "是的",
@@ -148,15 +149,28 @@ def yes_no(text: str, language: str) -> str:
     return ""
 
 
+# Said before the answer without meaning anything; what only questions have. 是我 and the like stay answers.
+_LEADING_ZH = re.compile("^(?:[啊哦噢呃额唔哎诶喂]|那个|这个|那|特别|非常|很|真)+(?=.)")
+_QUESTION_ZH = re.compile(
+    "^(?:有没有|是不是|能不能|可不可以|要不要|好不好|会不会|行不行|请问)|[吗呢]$|你是谁|是多少|多少钱|什么时候|在哪|为什么|怎么"
+)
+
+
 def _yes_no_zh(said: str) -> str:
-    """Words of two characters first, as written and then as they sound (美有 is 没有); single characters last."""
-    said = said.replace(" ", "")
+    """Words of two characters first, as written and then as they sound (美有 is 没有); single characters last.
+
+    A question answers nothing (你们有停车场吗 is no yes), and a single 是 or 有 means yes only at the beginning.
+    """
+    said = _LEADING_ZH.sub("", said.replace(" ", ""))
+    if _QUESTION_ZH.search(said):
+        return ""
     sounds = f" {' '.join(pinyin(said))} "
     for words, value in _YES_NO_ZH:
         if any(len(w) > 1 and (w in said or f" {' '.join(pinyin(w))} " in sounds) for w in words):
             return value
     for words, value in _YES_NO_ZH:
-        if any(len(w) == 1 and (w in said or f" {pinyin(w)[0]} " == sounds) for w in words):
+        found = (w for w in words if len(w) == 1)
+        if any((said.startswith(w) if value == YES else w in said) or f" {pinyin(w)[0]} " == sounds for w in found):
             return value
     return ""
 
