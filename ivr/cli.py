@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from ivr import __version__, app, bench, check, config, plans, replay, simulate
@@ -73,6 +74,9 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except IvrError as error:
         print(f"ivr: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # whoever read our output has had enough (`| head`); nothing may be written at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         return 130

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import csv
 import os
+import re
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ from ivr.store.kb import KbEntries
 from ivr.store.store import Store
 
 T = TypeVar("T")
+_HAN = re.compile("[\u4e00-\u9fff]")
 
 
 def main(argv: list[str]) -> int:
@@ -54,7 +56,7 @@ def _import_options(command: argparse.ArgumentParser) -> None:
 
 def _search_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("text", help="the question")
-    command.add_argument("--language", choices=LANGUAGES, default="en")
+    command.add_argument("--language", choices=LANGUAGES, help="that of the question, when its script does not say")
     command.add_argument("--audience", choices=AUDIENCES, default="public", help="who is going to hear it")
     command.add_argument("--tag", action="append", default=[], help="only entries with this tag; may be repeated")
     command.add_argument("--limit", type=int, default=3)
@@ -153,7 +155,8 @@ def _search(config: Config, options: argparse.Namespace) -> int:
                                    mend=f"1 to {QUERY_CHARS}"))  # fmt: skip
     if not 1 <= options.limit <= 50:
         raise InvalidInput(Problem("ivr kb search", f"{options.limit} hits", field="--limit", mend="1 to 50"))
-    query = KbQuery(text=options.text, language=options.language, audience=options.audience, limit=options.limit,
+    language = options.language or ("zh" if _HAN.search(options.text) else "en")
+    query = KbQuery(text=options.text, language=language, audience=options.audience, limit=options.limit,
                     tags=tuple(options.tag))  # fmt: skip
     found = _with_base(config, lambda base: base.search(query))
     if options.json:
