@@ -198,13 +198,19 @@ class WhisperRecognizer:
     # Expected words -----------------------------------------------------------------------------------------------
 
     def _weigh(self, looks: list[Encoded], meanings: dict[str, str]) -> _Weighed:
-        """Phrase -> meaning to meanings by log-probability: the mean of the looks', the sum of a meaning's phrases'."""
+        """Phrase -> meaning to meanings by log-probability, averaged over the looks; a meaning's phrases add up.
+
+        Mandarin's looks differ more, so their probabilities are averaged: a bad look must not outvote a good one.
+        """
         phrases = list(meanings)[:_MOST_WEIGHED]
         texts = [self._model.tokens(f"{self._space}{p[:1].upper()}{p[1:]}{self._stop}") for p in phrases]
         scores = [[math.fsum(s) for s in self._model.score(look, self._language, texts)] for look in looks]
         total: dict[str, float] = {}
         for phrase, *heard in zip(phrases, *scores, strict=True):
-            likely = math.fsum(map(math.exp, heard)) / len(looks)
+            if self._language == "zh":
+                likely = math.fsum(map(math.exp, heard)) / len(looks)
+            else:
+                likely = math.exp(math.fsum(heard) / len(looks))
             total[meanings[phrase]] = total.get(meanings[phrase], 0.0) + likely
         ranked = sorted(((m, math.log(max(p, 1e-30))) for m, p in total.items()), key=lambda x: -x[1])
         bars = _BARS.get(self._language, _BARS["en"]).get(ranked[0][0], _CHOICE_BARS)
@@ -249,7 +255,7 @@ class WhisperRecognizer:
 
     def _look_again(self, encoded: Encoded, wave: np.ndarray) -> _Weighed:
         """What both looks at the audio make of it."""
-        return self._weigh([encoded, self._model.encode_again(wave)], self._yes_no)
+        return self._weigh([encoded, self._model.encode_again(wave, self._language)], self._yes_no)
 
     def _answer(self, meaning: str, weighed: _Weighed, free: Sequence[Reading] = ()) -> Hypothesis:
         confidence = weighed.confidence(meaning)

@@ -138,7 +138,7 @@ class DigitReader:
         ranked = self._rank(looks, found)
         if ranked and self._convincing(ranked, found):
             return self._answer(ranked)
-        looks.append(self._model.encode_again(wave))
+        looks.append(self._model.encode_again(wave, self._language))
         self._look(looks[-1], found)
         readings, speech = freely()
         clean = False
