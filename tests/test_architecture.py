@@ -50,7 +50,7 @@ ROOMS = (
     # 1 brains: pure
     _room("meaning", "ivr.understanding*", "words", CLOCKS_AND_THREADS),
     _room("dialog", "ivr.dialog*", "words meaning", CLOCKS_AND_THREADS),
-    _room("ear", "ivr.line.endpointer ivr.line.amd ivr.line.budget", "words", CLOCKS_AND_THREADS),
+    _room("ear", "ivr.line.endpointer ivr.line.amd ivr.line.beeps ivr.line.budget", "words", CLOCKS_AND_THREADS),
     _room("backend_rules", "ivr.backend.addresses ivr.backend.messages ivr.backend.webhooks", never=CLOCKS_AND_THREADS),
     # 2 hands
     _room("line", "ivr.line*", "words observing ear"),
