@@ -8,6 +8,7 @@ it only. All audio is 8 kHz int16 as it leaves a G.711 line, from the moment of 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -138,10 +139,11 @@ def _beep(language: str) -> np.ndarray:
     return pcm[: np.flatnonzero(level > level.max() / 10)[-1] + 1]
 
 
-def _recorded_machines(each: int, rng: random.Random) -> list[Answered]:
-    """Voicemail of a switchboard in five languages: `each` with a full greeting, and half as many that open briefly."""
+def _recorded_machines(languages: Sequence[str], each: int, rng: random.Random) -> list[Answered]:
+    """Voicemail of a switchboard: `each` a language with a full greeting, and half as many that open briefly."""
     found = []
-    for language, voice in PROMPT_VOICES.items():
+    for language in languages:
+        voice = PROMPT_VOICES[language]
         beep = _beep(language)
         for index in range(each + each // 2):
             digits = [_prompt(language, f"digits/{rng.randint(0, 9)}") for _ in range(rng.randint(2, 4))]
@@ -165,12 +167,23 @@ def _mandarin_machines(each: int, rng: random.Random) -> list[Answered]:
         voice = ("cmn-latn-pinyin+f3", "cmn-latn-pinyin+m1")[index % 2]
         opening = speak(OPENER_ZH[index % len(OPENER_ZH)], "zh", voice) if index >= each else None
         text = MACHINE_ZH[index % len(MACHINE_ZH)]
-        found.append(_machine(f"zh {index}", "zh", voice, opening, [speak(text, "zh", voice)], _beep("en"), rng))
+        found.append(_machine(f"zh {index}", "zh", voice, opening, [speak(text, "zh", voice)], tone(1_000, 0.5), rng))
+    return found
+
+
+def _hellos(languages: Sequence[str], rng: random.Random) -> list[Answered]:
+    """`hello` of Debian's recorded voices."""
+    found = []
+    for language in languages:
+        if language != "es":
+            hello = _prompt(language, "hello")
+            voice = PROMPT_VOICES[language]
+            found.append(_human(f"hello {language}", "human, a word", language, voice, hello, hello, rng))
     return found
 
 
 def _recorded_humans(data: Path | None, count: int, rng: random.Random) -> list[Answered]:
-    """Words that people say (an4, fsdd), up to 1.5 s and, spelled or counted, up to 4 s; `hello` of Debian's voices."""
+    """Words that people say (an4, fsdd), up to 1.5 s and, spelled or counted, up to 4 s."""
     said = [(u, _trimmed(u.pcm)) for name in ("an4", "fsdd") for u in corpus.recorded(data, name, "en")]
     seen: dict[str, tuple[corpus.Utterance, np.ndarray]] = {}
     for utterance, pcm in said:
@@ -184,9 +197,6 @@ def _recorded_humans(data: Path | None, count: int, rng: random.Random) -> list[
         again = rng.choice([p for u, p in seen.values() if u.speaker == utterance.speaker])
         group = "human, a word" if len(pcm) <= SHORT_S * RATE_HZ else "human, 2-4 s"
         found.append(_human(utterance.name, group, "en", utterance.speaker, pcm, again, rng))
-    for language in ("en", "fr", "it", "ru"):
-        hello = _prompt(language, "hello")
-        found.append(_human(f"hello {language}", "human, a word", language, PROMPT_VOICES[language], hello, hello, rng))
     return found
 
 
@@ -213,12 +223,15 @@ def _spoken_humans(count: int, rng: random.Random) -> list[Answered]:
 
 
 def reported(data: Path | None, seed: int, quick: bool = False) -> list[Answered]:
-    """The set that figures are told of, every call on a quiet line and once more in noise."""
+    """The set that figures are told of, every call on a quiet line and once more in noise.
+
+    quick: a few of each, from what is installed. Raises Unavailable when something is missing otherwise.
+    """
     rng = corpus.seeded(seed)
-    calls = (
-        _recorded_humans(data, 16 if quick else 110, rng) + _spoken_humans(9 if quick else 60, rng)
-        + _recorded_machines(2 if quick else 16, rng) + _mandarin_machines(2 if quick else 8, rng)
-    )  # fmt: skip
+    languages = [x for x, voice in PROMPT_VOICES.items() if not quick or (SOUNDS / voice).is_dir()]
+    calls = [] if quick and data is None else _recorded_humans(data, 8 if quick else 110, rng)
+    calls += _hellos(languages, rng) + _spoken_humans(6 if quick else 60, rng)
+    calls += _recorded_machines(languages, 2 if quick else 16, rng) + _mandarin_machines(2 if quick else 8, rng)
     return [on_line(call, kind, data, rng) for call in calls for kind in ("quiet", "noise")]
 
 

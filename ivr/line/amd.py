@@ -20,7 +20,10 @@ import numpy as np
 from ivr.line.beeps import Beeps, Tone
 from ivr.line.messages import FRAME_MS
 
+# Power of a full-scale frame is 1. Silence counts as LEAST_POWER; less marks a frame of a tone, which is no speech and
+# says nothing of the line.
 LEAST_POWER = 1e-10
+TONE_POWER, TONE_DB = 1e-12, -110.0
 # A frame is speech when it is louder than the middle between the line's floor (10th percentile) and the loudest
 # moment, and within DROP_DB of the latter. Both are of the whole call so far, so every frame is judged anew.
 DROP_DB = 17.0
@@ -205,8 +208,11 @@ class Cadence:
 
 def cadence(smooth_db: np.ndarray) -> Cadence:
     """The phrases of a call so far, by the level of each frame, averaged over three."""
-    tenth = len(smooth_db) // 10
-    peak, floor = float(smooth_db.max()), float(np.partition(smooth_db, tenth)[tenth])
+    known = smooth_db[smooth_db > TONE_DB]
+    if not len(known):
+        return Cadence()
+    tenth = len(known) // 10
+    peak, floor = float(known.max()), float(np.partition(known, tenth)[tenth])
     if peak - floor < CONTRAST_DB or peak < LOWEST_DB:
         return Cadence(loud=floor > LOWEST_DB)
     above = smooth_db > max(peak - DROP_DB, floor + MIDDLE * (peak - floor))
@@ -250,7 +256,7 @@ class Ear:
         first = self._frames - 1
         if self._beeps.frames >= TONE_FRAMES:
             first = self._frames - self._beeps.frames
-            self._power[first : self._frames] = self._power[: self._frames].min()
+            self._power[first : self._frames] = TONE_POWER
         self._smooth(max(0, first - 1))
         self._cadence = cadence(self._smooth_db[: self._frames])
         return Heard(self._frames, self._cadence, tone)
@@ -352,6 +358,7 @@ class Detector:
         begin, end = heard.phrases[0] if heard.phrases else (0, 0)
         if end_ms is None:
             end_ms = heard.phrases[-1][1] * FRAME_MS if heard.phrases else 0
+        self._revisable = self._revisable and cause not in ("noise", "music")
         self._last = Verdict(
             verdict, cause, self._heard.frames * FRAME_MS, end_ms, round(heard.nats + self._prior, 2),
             (end - begin) * FRAME_MS, round(heard.speech_s * 1000), len(heard.phrases), heard.bursts,

@@ -21,15 +21,18 @@ _LOW_HZ, _HIGH_HZ = 380.0, 2_200.0
 # Half the main lobe of a Hann window of 20 ms.
 _LOBE = int(100 / _RATE_HZ * _SIZE)
 # Share of the power in one lobe. A tone 12 dB above white noise has 0.95 of it.
-PURITY = 0.8
-LOWEST_RMS = 100.0
+PURITY = 0.85
+# Of an RMS of 1 in the 16-bit range.
+LOWEST_DB = 40.0
 # A tone keeps its pitch and level from frame to frame; a sung vowel does not, two tones beat.
 STEADY_HZ = 25.0
-STEADY_DB = 3.0
+STEADY_DB = 2.0
 BEEP_FRAMES = 100 // FRAME_MS
 LONGEST_BEEP_FRAMES = 2_000 // FRAME_MS
-# A beep is over when so much of something else has followed.
+# A beep is over when so much of something else has followed, and that is softer by so much: a machine that has beeped
+# listens, a note of music is followed by the next one.
 AFTER_FRAMES = 60 // FRAME_MS
+AFTER_DB = 6.0
 # ITU-T E.182: dial, ringing and busy tones of one frequency lie here (425 Hz in Europe, 450 Hz in China).
 PROGRESS_HZ = (380.0, 500.0)
 FAX_HZ = (2_050.0, 2_150.0)
@@ -55,6 +58,7 @@ class _Run:
     """A tone from frame `begin` to behind `end`; the `row`th of tones that follow each other at once."""
 
     hz: float
+    level_db: float
     begin: int
     end: int
     row: int
@@ -82,7 +86,8 @@ class Beeps:
 
         spoken: somebody has spoken in this call, so that a low tone is no ringing.
         """
-        hz, level_db = self._pure(samples)
+        level_db = 10 * float(np.log10(max(1.0, float(samples @ samples) / len(samples))))
+        hz = self._pure(samples) if level_db >= LOWEST_DB else 0.0
         if not hz or (self._run and abs(hz - self._run[-1][0]) > STEADY_HZ):
             self._close()
         self._now += 1
@@ -91,6 +96,8 @@ class Beeps:
         if self._over is None or self._run or self._now - self._over.end < AFTER_FRAMES:
             return None
         run, self._over = self._over, None
+        if run.level_db - level_db < AFTER_DB:
+            return None
         return Tone(_kind(run, spoken), run.hz, run.begin * FRAME_MS, run.end * FRAME_MS)
 
     def _close(self) -> None:
@@ -101,23 +108,20 @@ class Beeps:
             begin = self._now - len(self._run)
             follows = self._over is not None and begin - self._over.end < AFTER_FRAMES
             row = self._over.row + 1 if self._over is not None and follows else 1
-            self._over = _Run(float(np.median([hz for hz, _ in self._run])), begin, self._now, row)
+            self._over = _Run(float(np.median([hz for hz, _ in self._run])), min(inner), begin, self._now, row)
         self._run = []
 
-    def _pure(self, samples: np.ndarray) -> tuple[float, float]:
-        """Frequency and level in dB of a frame that is one tone; (0, 0) of any other."""
-        power = float(samples @ samples) / len(samples)
-        if power < LOWEST_RMS**2:
-            return 0.0, 0.0
+    def _pure(self, samples: np.ndarray) -> float:
+        """Frequency of a frame that is one tone; 0 of any other."""
         spectrum = np.abs(np.fft.rfft(samples * self._WINDOW, _SIZE)) ** 2
         top = int(np.argmax(spectrum))
         if not self._BAND[top]:
-            return 0.0, 0.0
+            return 0.0
         if spectrum[max(0, top - _LOBE) : top + _LOBE + 1].sum() < PURITY * spectrum.sum():
-            return 0.0, 0.0
+            return 0.0
         left, middle, right = np.log(spectrum[top - 1 : top + 2] + 1e-9)
         shift = (left - right) / (2 * (left - 2 * middle + right))
-        return float((top + shift) * _RATE_HZ / _SIZE), 10 * float(np.log10(power))
+        return float((top + shift) * _RATE_HZ / _SIZE)
 
 
 def _kind(run: _Run, spoken: bool) -> Kind:
