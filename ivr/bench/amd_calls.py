@@ -200,7 +200,7 @@ def _recorded_humans(data: Path | None, count: int, rng: random.Random) -> list[
     return found
 
 
-def _spoken_humans(count: int, rng: random.Random) -> list[Answered]:
+def _spoken_humans(count: int, words: int, rng: random.Random) -> list[Answered]:
     """`count` people who introduce themselves in 2-4 s, two voices a language, and Mandarin ones who say a word."""
     found = []
     pairs = [("en", v, "Hello?", t.format(n)) for n in NAMES for t in LONG_EN for v in ("slt", "rms")]
@@ -215,7 +215,7 @@ def _spoken_humans(count: int, rng: random.Random) -> list[Answered]:
             if len(long) < share and 2.0 <= len(pcm) / RATE_HZ <= LONG_S:
                 long.append(_human(text, "human, 2-4 s", language, voice, pcm, speak(again, language, voice), rng))
         found += long
-    for text in SHORT_ZH:
+    for text in SHORT_ZH[:words]:
         for voice in ("cmn-latn-pinyin+f3", "cmn-latn-pinyin+m1"):
             pcm = speak(text, "zh", voice)
             found.append(_human(text, "human, a word", "zh", voice, pcm, pcm, rng))
@@ -228,9 +228,11 @@ def reported(data: Path | None, seed: int, quick: bool = False) -> list[Answered
     quick: a few of each, from what is installed. Raises Unavailable when something is missing otherwise.
     """
     rng = corpus.seeded(seed)
-    languages = [x for x, voice in PROMPT_VOICES.items() if not quick or (SOUNDS / voice).is_dir()]
-    calls = [] if quick and data is None else _recorded_humans(data, 8 if quick else 110, rng)
-    calls += _hellos(languages, rng) + _spoken_humans(6 if quick else 60, rng)
+    languages = [*PROMPT_VOICES]
+    if quick:
+        languages = [x for x in languages if (SOUNDS / PROMPT_VOICES[x]).is_dir()][:2]
+    calls = [] if quick and data is None else _recorded_humans(data, 6 if quick else 110, rng)
+    calls += _hellos(languages, rng) + _spoken_humans(3 if quick else 60, 1 if quick else len(SHORT_ZH), rng)
     calls += _recorded_machines(languages, 2 if quick else 16, rng) + _mandarin_machines(2 if quick else 8, rng)
     return [on_line(call, kind, data, rng) for call in calls for kind in ("quiet", "noise")]
 
