@@ -26,7 +26,7 @@ from ivr.line.messages import FRAME_MS
 
 FRAME = RATE_HZ * FRAME_MS // 1000
 CAUGHT, TAKEN, DECISION_S, BEEP_S = 0.90, 0.02, 1.5, 0.150
-COSTS = (1, 3, 10, 50, 200, 1_000, 10_000, 1_000_000)
+COSTS = (1, 3, 10, 20, 50, 200, 1_000, 1_000_000)
 # 800 ms is Asterisk's `after_greeting_silence`, 1,200 ms Twilio's `MachineDetectionSpeechEndThreshold`.
 PAUSES_S = (0.4, 0.5, 0.6, 0.8, 1.0, 1.2)
 

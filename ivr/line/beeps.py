@@ -22,9 +22,12 @@ _LOW_HZ, _HIGH_HZ = 380.0, 2_200.0
 _LOBE = int(100 / _RATE_HZ * _SIZE)
 # Share of the power in one lobe. A tone 12 dB above white noise has 0.95 of it.
 PURITY = 0.85
+# A vowel of a low voice comes to 0.91 for 120 ms, at the pitch of its first formant.
+VOWEL_HZ, VOWEL_PURITY = 600.0, 0.95
 # Of an RMS of 1 in the 16-bit range.
 LOWEST_DB = 40.0
-# A tone keeps its pitch and level from frame to frame; a sung vowel does not, two tones beat.
+# A tone keeps its level, and its pitch from frame to frame and, within half as much, from beginning to end; a vowel
+# does not, and two tones beat.
 STEADY_HZ = 25.0
 STEADY_DB = 2.0
 BEEP_FRAMES = 100 // FRAME_MS
@@ -104,11 +107,13 @@ class Beeps:
         """The present tone is over: keep it if it was long and steady enough."""
         # The first and the last frame may hold only a part of it.
         inner = [level_db for _, level_db in self._run[1:-1]]
-        if len(self._run) >= BEEP_FRAMES and max(inner) - min(inner) <= STEADY_DB:
+        pitch = [hz for hz, _ in self._run[1:-1]]
+        long = len(self._run) >= BEEP_FRAMES
+        if long and max(inner) - min(inner) <= STEADY_DB and max(pitch) - min(pitch) <= STEADY_HZ / 2:
             begin = self._now - len(self._run)
             follows = self._over is not None and begin - self._over.end < AFTER_FRAMES
             row = self._over.row + 1 if self._over is not None and follows else 1
-            self._over = _Run(float(np.median([hz for hz, _ in self._run])), min(inner), begin, self._now, row)
+            self._over = _Run(float(np.median(pitch)), min(inner), begin, self._now, row)
         self._run = []
 
     def _pure(self, samples: np.ndarray) -> float:
@@ -117,7 +122,8 @@ class Beeps:
         top = int(np.argmax(spectrum))
         if not self._BAND[top]:
             return 0.0
-        if spectrum[max(0, top - _LOBE) : top + _LOBE + 1].sum() < PURITY * spectrum.sum():
+        purity = VOWEL_PURITY if self._HZ[top] < VOWEL_HZ else PURITY
+        if spectrum[max(0, top - _LOBE) : top + _LOBE + 1].sum() < purity * spectrum.sum():
             return 0.0
         left, middle, right = np.log(spectrum[top - 1 : top + 2] + 1e-9)
         shift = (left - right) / (2 * (left - 2 * middle + right))
