@@ -8,7 +8,7 @@ that the dialog gets meaning, not text.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ivr.turn import Expectation, Filled, Hypothesis, Understood
@@ -34,6 +34,8 @@ _SURE_COMMAND = {"best": 0.0, "beside": 0.3}
 _SURE_SHORT_COMMAND = {"best": 0.35, "beside": 0.6}
 _SHORT_COMMAND = {"zh": 2, "en": 8}
 _SURE_BESIDE = 0.5
+# How well a value behind a plain no has to fit, since 谢谢 sounds nearly like 西四.
+_SURE_BEHIND_NO = 0.9
 _READINGS = 5
 _AT_ONCE = ("yes_no", "choice")
 _RESTRICTED = ("yes_no", "choice", "digits")
@@ -59,12 +61,9 @@ def understand(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hyp
         return commanded
     corrected = _corrected(vocabulary, expectation, asked, hypothesis)
     if expectation.kind == "open":
-        opened = _open(vocabulary, expectation, hypothesis)
-        if corrected is None:
-            return opened
-        return replace(opened, slots=corrected.slots, corrects=corrected.corrects, other=corrected.other)
+        return _open(vocabulary, expectation, hypothesis, corrected)
     if corrected is not None:
-        return corrected
+        return corrected.understood
     understood = _expected(vocabulary, expectation, asked, hypothesis)
     if expectation.digress and expectation.kind not in _AT_ONCE and not _fills_most(understood, asked):
         answer = vocabulary.knowledge.find([t for t, _ in _readings(hypothesis)], expectation.language)
@@ -129,30 +128,56 @@ def _command(expectation: Expectation, asked: Slot, text: str) -> str:
     return commands.command(text, expectation.language, expectation.commands)
 
 
+@dataclass(frozen=True)
+class _Corrected:
+    """A correction as `understood`; `new` are the words that are meant instead, empty for "the other one"."""
+
+    understood: Understood
+    new: str = ""
+
+
 def _corrected(
     vocabulary: Vocabulary, expectation: Expectation, asked: Slot, hypothesis: Hypothesis
-) -> Understood | None:
-    """The correction that the utterance makes and that fills a slot, or asks for the other one; None otherwise."""
+) -> _Corrected | None:
+    """The correction that the utterance makes and that fills a slot, or asks for the other one; None otherwise.
+
+    A plain no before a value ("no, Xisi") is one when there is little but the value behind it.
+    """
     language, wanted = expectation.language, _wanted(vocabulary, expectation)
     value = {"yes_no": "no", "open": hypothesis.text}.get(asked.kind, "")
     for text, confidence in _readings(hypothesis):
         correction = commands.correction(text, language)
         if asked.kind != "open" and commands.other_one(text, language):
             corrects = correction is not None or expected.yes_no(text, language) == "no"
-            return Understood(hypothesis, value=value * corrects, confidence=confidence, complete=True,
-                              corrects=corrects, other=True)  # fmt: skip
-        if correction is None:
-            continue
-        said = [(correction.new, confidence)]
-        target = None if asked.kind in ("yes_no", "open", "text") else asked
-        filled = slots.read_all(wanted, target, said, language, expectation.today)
-        if not filled and target is None:
-            filled = _only_one(wanted, said, language, expectation.today)
-        if filled:
+            return _Corrected(Understood(hypothesis, value=value * corrects, confidence=confidence, complete=True,
+                                         corrects=corrects, other=True))  # fmt: skip
+        new = correction.new if correction else commands.instead(text, language)
+        filled = _put_right(wanted, asked, [(new, confidence)], expectation) if new else {}
+        clear = filled and all(f.confidence >= _SURE_BEHIND_NO * confidence for f in filled.values())
+        if filled and (correction or (clear and _covered(filled.values(), new) >= _MOST_OF_IT)):
             own = filled.get(asked.name)
-            return Understood(hypothesis, value=own.value if own else value, confidence=confidence, complete=True,
-                              slots=_named(filled), corrects=True)  # fmt: skip
+            understood = Understood(hypothesis, value=own.value if own else value, confidence=confidence, complete=True,
+                                    slots=_named(filled), corrects=True)  # fmt: skip
+            return _Corrected(understood, new)
     return None
+
+
+def _put_right(
+    wanted: Sequence[Slot], asked: Slot, said: list[tuple[str, float]], expectation: Expectation
+) -> dict[str, Filled]:
+    """What a correction fills: the slot that is asked for, what says itself what it is, or the one slot it fits."""
+    language, today = expectation.language, expectation.today
+    target = None if asked.kind in ("yes_no", "open", "text") else asked
+    return slots.read_all(wanted, target, said, language, today) or _only_one(wanted, said, language, today)
+
+
+def _covered(filled: Iterable[Filled], words: str) -> float:
+    """How much of `words` the values were taken from, 0..1."""
+    return sum(_letters(f.text) for f in filled) / max(1, _letters(words))
+
+
+def _letters(words: str) -> int:
+    return len(re.sub(r"[\W_]", "", words))
 
 
 def _only_one(wanted: Sequence[Slot], said: list[tuple[str, float]], language: str, today: str) -> dict[str, Filled]:
@@ -194,8 +219,7 @@ def _fills_most(understood: Understood, asked: Slot) -> bool:
     own = understood.slots.get(asked.name)
     if not understood.value or own is None:
         return bool(understood.value)
-    words = re.sub(r"[\W_]", "", own.text)
-    return len(words) >= _MOST_OF_IT * len(re.sub(r"[\W_]", "", understood.hypothesis.text))
+    return _covered([own], understood.hypothesis.text) >= _MOST_OF_IT
 
 
 def _digression(hypothesis: Hypothesis, language: str, answer: Answer) -> Understood:
@@ -215,7 +239,7 @@ def _beside(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypoth
         return Understood(hypothesis)
     best = replace(hypothesis, text=free[0][0], confidence=free[0][1], alternatives=(), rejected="")
     if corrected := _corrected(vocabulary, expectation, asked, best):
-        return replace(corrected, hypothesis=hypothesis)
+        return replace(corrected.understood, hypothesis=hypothesis)
     if expectation.digress:
         answer = vocabulary.knowledge.find([t for t, _ in free], language)
         if answer is not None and answer.score >= STRONG:
@@ -224,27 +248,46 @@ def _beside(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypoth
     return Understood(hypothesis, slots=filled)
 
 
-def _open(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypothesis) -> Understood:
+def _open(
+    vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypothesis, corrected: _Corrected | None
+) -> Understood:
+    """The intent of an open answer and what it fills; of a correction, those of what is meant instead."""
     language = expectation.language
     unfinished = expected.breaks_off(hypothesis.text, language)
     sounds_ended = hypothesis.ended is None or hypothesis.ended >= SURE_OF_END
     written_ended = hypothesis.text.rstrip().endswith((".", "?", "!", "。", "？", "！"))
-    readings = _readings(hypothesis)
+    if corrected and corrected.new:
+        readings = [(corrected.new, hypothesis.confidence)]
+    else:
+        readings = _beyond_no(_wanted(vocabulary, expectation), _readings(hypothesis), expectation)
     filled = slots.read_all(_wanted(vocabulary, expectation), None, readings, language, expectation.today)
     match = vocabulary.knowledge.find([t for t, _ in readings], language)
-    if match is None and not filled and hypothesis.confidence < UNCLEAR:
+    understood = Understood(hypothesis, value=hypothesis.text, partial=unfinished, slots=filled)
+    if match is None and not filled and not corrected and hypothesis.confidence < UNCLEAR:
         return Understood(hypothesis, partial=unfinished)
     if match is None:
-        return Understood(hypothesis, value=hypothesis.text, complete=sounds_ended and not unfinished,
-                          partial=unfinished, slots=filled)  # fmt: skip
-    return Understood(
-        hypothesis,
-        value=hypothesis.text,
-        intent=match.entry.intent,
-        answer=match.entry.answer.get(language, ""),
-        source=match.entry.id,
-        confidence=match.score,
-        complete=not unfinished and (sounds_ended or written_ended or match.score >= SURE_OF_MEANING),
-        partial=unfinished and not sounds_ended,
-        slots=filled,
-    )
+        understood = replace(understood, complete=sounds_ended and not unfinished)
+    else:
+        understood = replace(
+            understood,
+            intent=match.entry.intent,
+            answer=match.entry.answer.get(language, ""),
+            source=match.entry.id,
+            confidence=match.score,
+            complete=not unfinished and (sounds_ended or written_ended or match.score >= SURE_OF_MEANING),
+            partial=unfinished and not sounds_ended,
+        )
+    if corrected is None:
+        return understood
+    made = corrected.understood
+    return replace(understood, slots=made.slots, corrects=made.corrects, other=made.other)
+
+
+def _beyond_no(
+    wanted: Sequence[Slot], readings: list[tuple[str, float]], expectation: Expectation
+) -> list[tuple[str, float]]:
+    """The readings; of "no, is there one near Xisi" only what is behind the no, which is no refusal then."""
+    text, confidence = readings[0]
+    behind = [(commands.instead(text, expectation.language), confidence)]
+    fills = behind[0][0] and slots.read_all(wanted, None, behind, expectation.language, expectation.today)
+    return behind if fills else readings

@@ -247,6 +247,35 @@ def test_no_correction(text, language):
 
 
 @pytest.mark.parametrize(
+    ("text", "language", "behind"),
+    [
+        ("No, Xisi.", "en", "xisi"),
+        ("no xisi please", "en", "xisi"),
+        ("oh no, sorry, eight six two one", "en", "eight six two one"),
+        ("no", "en", ""),
+        ("no, not me", "en", ""),
+        ("Northgate", "en", ""),
+        ("yes, Xisi", "en", ""),
+        ("no, " + "well " * 50, "en", ""),
+        ("不，西四", "zh", "西四"),
+        ("不对，西四吧", "zh", "西四"),
+        ("不好意思，不是，八六二一", "zh", "八六二一"),
+        ("没有，我要挂失", "zh", "挂失"),
+        ("没有，再见", "zh", ""),
+        ("不，谢谢", "zh", ""),
+        ("no, thank you", "en", ""),
+        ("不", "zh", ""),
+        ("不是西单", "zh", ""),
+        ("不知道，你说吧", "zh", ""),
+        ("西四", "zh", ""),
+    ],
+)
+def test_what_stands_behind_a_no(text, language, behind):
+    """In Mandarin only behind a pause."""
+    assert commands.instead(text, language) == behind
+
+
+@pytest.mark.parametrize(
     ("text", "language", "other"),
     [
         ("the other one", "en", True),
@@ -273,6 +302,7 @@ def test_any_text_is_read_without_error(text, language):
     found = commands.command(text, language, COMMANDS)
     assert found.partition(":")[0] in (*COMMANDS, "")
     commands.correction(text, language)
+    commands.instead(text, language)
     commands.other_one(text, language)
 
 
@@ -284,4 +314,5 @@ def test_ten_thousand_characters_are_bounded(text):
     for language in ("en", "zh"):
         commands.command(text, language, COMMANDS)
         commands.correction(text, language)
+        commands.instead(text, language)
         commands.other_one(text, language)

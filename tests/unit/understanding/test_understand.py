@@ -238,6 +238,56 @@ def test_a_correction_in_an_open_answer_leaves_the_answer_open():
     assert values(understood) == {"day": "2026-11-20"}
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "new"),
+    [
+        ("en", "No, Dongdan.", "dongdan"),
+        ("en", "no dongdan please", "dongdan"),
+        ("en", "oh no, sorry, near Dongdan", "dongdan"),
+        ("zh", "不，东单", "dongdan"),
+        ("zh", "不对，东单附近", "dongdan"),
+        ("zh", "对不起，不是，东单吧", "dongdan"),
+    ],
+)
+@pytest.mark.parametrize("slot", ["", "sure", "day"])
+def test_a_no_before_a_bare_value_corrects(slot, language, text, new):
+    """ "No, Xisi" takes the place back, whatever is being asked."""
+    understood = understand(asking(slot, language, "place", "card"), text)
+    assert (understood.corrects, values(understood)) == (True, {"place": new})
+    assert understood.value == {"": text, "sure": "no", "day": ""}[slot]
+
+
+def test_the_intent_of_a_correction_is_that_of_what_is_meant():
+    """The no in front is not what they ask for."""
+    refusals = {"en": ("no", "no thank you"), "zh": ("不", "不用了，谢谢")}
+    vocabulary = Vocabulary(Knowledge([Entry("no_more", refusals, {}, intent="no_more")]), SLOTS)
+    for language, text, intent in (
+        ("en", "no, Dongdan", ""), ("en", "no, is there a branch near Dongdan", ""), ("en", "no, thank you", "no_more"),
+        ("zh", "不，东单", ""), ("zh", "不，东单附近有没有网点", ""), ("zh", "不用了，谢谢", "no_more"),
+    ):  # fmt: skip
+        understood = understanding.understand(vocabulary, asking("", language, "place"), Hypothesis(text, 0.9))
+        assert (understood.intent, bool(understood.slots)) == (intent, not intent), text
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "no, thank you"), ("en", "no, not now"), ("en", "no, I don't know Dongdan"), ("en", "no way"),
+        ("en", "no, that is not where I would like to go to, tell me about Dongdan"),
+        ("zh", "不，谢谢"), ("zh", "不，等等"), ("zh", "没有，多谢"), ("zh", "不是，我不知道东单在哪"),
+        ("zh", "不是西单"), ("zh", "不，回家"),
+    ],
+)  # fmt: skip
+def test_a_no_before_other_words_corrects_nothing(language, text):
+    """Thanks that sound nearly like a place (谢谢, 西四) neither."""
+    near = Places([Place("xisi", {"zh": ("西四",), "en": ("Xisi",)}), Place("dongsi", {"zh": ("东四",)}),
+                   Place("dongdan", {"zh": ("东单",), "en": ("Dongdan",)})])  # fmt: skip
+    vocabulary = Vocabulary(KNOWLEDGE, {**SLOTS, "place": Slot("place", "place", places=near)})
+    for slot in ("", "sure", "day"):
+        heard = Hypothesis(text, 0.9)
+        assert not understanding.understand(vocabulary, asking(slot, language, "place"), heard).corrects
+
+
 @pytest.mark.parametrize("text", ["No, it wasn't me.", "no", "not me"])
 def test_a_plain_no_corrects_nothing(text):
     """Whatever slots there are."""
