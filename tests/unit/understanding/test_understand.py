@@ -257,6 +257,34 @@ def test_a_no_before_a_bare_value_corrects(slot, language, text, new):
     assert understood.value == {"": text, "sure": "no", "day": ""}[slot]
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "no, 8621"), ("en", "I meant 8621"), ("en", "no, eight six two one please"),
+        ("en", "no, not eight six two zero, eight six two one"), ("en", "sorry, it's 8621"),
+        ("zh", "不对，是8621"), ("zh", "不，八六二一"), ("zh", "不对，八六二一"), ("zh", "不是八六二零，是八六二一"),
+        ("zh", "我说的是八六二一"),
+    ],
+)  # fmt: skip
+def test_a_correction_of_an_earlier_slot_while_another_is_asked_for(language, text):
+    """Bare digits fit the one, not the date that is due; the date is still due."""
+    understood = understand(asking("day", language, "card"), text)
+    assert (understood.value, understood.corrects, values(understood)) == ("", True, {"card": "8621"})
+
+
+def test_a_correction_that_fits_the_slot_asked_for_or_several_others_leaves_those_alone():
+    """Only what is clear is taken back."""
+    slots = {**SLOTS, "code": Slot("code", "digits", min=4, max=4), "first": Slot("first", "date")}
+    vocabulary = Vocabulary(KNOWLEDGE, slots)
+    for language, text, date in (
+        ("en", "no, 8621", "no, the fifth of May 1980"),
+        ("zh", "不，八六二一", "不，八零年五月五号"),
+    ):
+        several = Expectation("date", language, slot="day", slots=("card", "code", "first"), today=TODAY)
+        assert not understanding.understand(vocabulary, several, Hypothesis(text, 0.9)).slots
+        assert values(understanding.understand(vocabulary, several, Hypothesis(date, 0.9))) == {"day": "1980-05-05"}
+
+
 def test_the_intent_of_a_correction_is_that_of_what_is_meant():
     """The no in front is not what they ask for."""
     refusals = {"en": ("no", "no thank you"), "zh": ("不", "不用了，谢谢")}
