@@ -197,6 +197,15 @@ def _said_in_words() -> tuple[tuple[str, re.Pattern[str]], ...]:
     return tuple(found)
 
 
+# Single words that ask back, some by their tone only: by the mark behind them, if there is one; noise sounds like them.
+_ASKS_BACK = {
+    "en": re.compile(
+        r"(?:(?:um|uh|er|oh|wait) )*(?:what|huh|eh|hm+|sorry|pardon(?: me)?|excuse me)"
+        r"(?: (?:what|huh|sorry|pardon(?: me)?))*"
+    ),
+    "zh": re.compile("(?:[嗯呃哦噢诶]|不好意思|对不起)*(?:什么|啥|啊|哈|咦|诶)+"),
+}
+_ASKS_BACK_UNMARKED = re.compile("(?:[嗯呃哦噢啊诶]|不好意思|对不起)*(?:你?(?:什么|啥)|你?说啥)")
 _LIKE_EN, _LIKE_LETTERS = 90.0, 8
 # How far the syllables may be from the phrase's, a syllable on average, by their number.
 _APART_ZH = {1: 0.0, 2: 0.0, 3: 0.09}
@@ -226,7 +235,10 @@ def command(text: str, language: str, allowed: Sequence[str]) -> str:
         return ""
     # Whoever asks for their own language may do so in it, whatever language is listened for.
     in_chinese = bool(re.search(r"[\u4e00-\u9fff]", said))
-    found = _mandarin(normal(said, "zh")) if in_chinese else _english(said)
+    if _asks_back(said, "zh" if in_chinese else "en", marked=bool(re.search(r"[?？]\W*$", text[-20:]))):
+        found = "repeat"
+    else:
+        found = _mandarin(normal(said, "zh")) if in_chinese else _english(said)
     return found if found.partition(":")[0] in allowed else ""
 
 
@@ -234,6 +246,12 @@ def phrases(language: str, commands: Sequence[str]) -> tuple[str, ...]:
     """What callers commonly say for `commands`, for engines that listen with a grammar."""
     table = _PHRASES.get(language, {})
     return tuple(p for name, said in table.items() if name.partition(":")[0] in commands for p in said)
+
+
+def _asks_back(said: str, language: str, marked: bool) -> bool:
+    if language == "zh" and _ASKS_BACK_UNMARKED.fullmatch(said):
+        return True
+    return marked and bool(_ASKS_BACK[language].fullmatch(said))
 
 
 @lru_cache(maxsize=1_024)

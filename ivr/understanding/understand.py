@@ -38,6 +38,7 @@ _SURE_BESIDE = 0.5
 _SURE_BEHIND_NO = 0.9
 _READINGS = 5
 _AT_ONCE = ("yes_no", "choice")
+_IN_ANY_WORDS = ("open", "text", "place")
 _RESTRICTED = ("yes_no", "choice", "digits")
 
 
@@ -59,6 +60,8 @@ def understand(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hyp
     said = [(hypothesis.text, hypothesis.confidence), *_free(expectation, hypothesis)]
     if commanded := _commanded(expectation, asked, hypothesis, said):
         return commanded
+    if expectation.kind in _IN_ANY_WORDS and expected.hesitates(hypothesis.text, expectation.language):
+        return Understood(hypothesis, partial=expected.breaks_off(hypothesis.text, expectation.language))
     corrected = _corrected(vocabulary, expectation, asked, hypothesis)
     if expectation.kind == "open":
         return _open(vocabulary, expectation, hypothesis, corrected)

@@ -396,3 +396,30 @@ def test_ten_thousand_characters_are_bounded(slot, text):
     """They come to an end; a message of that length is kept as it is."""
     for language in ("en", "zh"):
         understand(asking(slot, language, *SLOTS), text, (text, 0.5), (text, 0.4))
+
+
+@pytest.mark.parametrize("slot", ["", "message", "place"])
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("en", "um"), ("en", "Uh, well."), ("en", "sorry"), ("zh", "嗯"), ("zh", "呃，那个"), ("zh", "啊")],
+)
+def test_looking_for_words_is_no_answer(slot, language, text):
+    """Neither where anything may be said nor where a place is asked for."""
+    understood = understand(asking(slot, language), text)
+    assert (understood.value, understood.slots, understood.intent, understood.command) == ("", {}, "", "")
+
+
+@pytest.mark.parametrize("slot", ["", "message", "place", "sure", "card"])
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("en", "what?"), ("en", "Pardon?"), ("en", "sorry?"), ("zh", "什么？"), ("zh", "啊？"), ("zh", "你说什么")],
+)
+def test_asking_back_is_a_command(slot, language, text):
+    """At every question."""
+    assert understand(asking(slot, language), text).command == "repeat"
+
+
+def test_a_hum_is_a_yes_where_one_was_asked_for():
+    """In Mandarin, with any mark behind it."""
+    for text in ("嗯", "嗯。", "嗯？", "嗯嗯"):
+        assert understand(asking("sure", "zh"), text).value == "yes"
