@@ -112,6 +112,15 @@ class Filled:
 
 
 @dataclass(frozen=True)
+class Wish:
+    """One of several things that an utterance asks for: its intent, and what the knowledge base says to it, if any."""
+
+    intent: str = ""
+    answer: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class Understood:
     """What an utterance was taken to mean under an expectation.
 
@@ -129,6 +138,7 @@ class Understood:
         command: the universal command it is; `language:zh` carries the language asked for.
         corrects: what was said earlier is taken back: "no, not X, Y".
         other: they want the other one of what was offered.
+        also: what else they asked for in the same breath as something urgent, which goes first.
     """
 
     hypothesis: Hypothesis
@@ -143,3 +153,4 @@ class Understood:
     command: str = ""
     corrects: bool = False
     other: bool = False
+    also: tuple[Wish, ...] = ()

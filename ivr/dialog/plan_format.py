@@ -327,7 +327,11 @@ KNOWLEDGE = Record(
         "entries": Key(
             ListOf(
                 Record(
-                    {"id": _ID, "intent": Key(Text(NAME, "an intent", LETTERS))},
+                    {
+                        "id": _ID,
+                        "intent": Key(Text(NAME, "an intent", LETTERS)),
+                        "urgent": Key(Flag(), "goes first when something else is said with it"),
+                    },
                     languages=Words(_QUESTIONS, every=False),
                 ),
                 most=5_000,

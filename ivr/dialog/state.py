@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ivr.turn import Expectation, Filled, Understood
+from ivr.turn import Expectation, Filled, Understood, Wish
 
 KEY_TIMEOUT_MS = 2_000
 """Wait after a key for the next (VoiceXML's interdigittimeout; platforms use 1 to 3 s)."""
@@ -187,6 +187,7 @@ class State:
         digressions: other questions answered while the present one waits.
         slots: what is known.
         question: the last answer to an open question, for an `answer` step.
+        later: what they asked for together with something urgent, done when the next open question is reached.
         said: what was said since the caller last said something, for "repeat".
         slow: the caller asked to speak more slowly.
         returns: `call` steps whose plans have not returned yet, outermost first.
@@ -208,6 +209,7 @@ class State:
     digressions: int = 0
     slots: Mapping[str, Filled] = field(default_factory=dict)
     question: Understood | None = None
+    later: tuple[Wish, ...] = ()
     said: tuple[Speak, ...] = ()
     slow: bool = False
     returns: tuple[str, ...] = ()

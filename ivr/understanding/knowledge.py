@@ -22,6 +22,15 @@ BAR = 0.44
 SHORT = 0.6
 """What a partial match of one or two words is worth of its score: 对 is not 兑换, "card" is not a question."""
 
+MAX_PARTED_CHARS = 300
+"""So much of an utterance is looked through for several wishes."""
+_JOINTS = {
+    "en": re.compile(r"[,.;:!?]+|\b(?:and|also|plus|then|but|as well as|by the way)\b", re.IGNORECASE),
+    "zh": re.compile(
+        "[，。；：！？、,.;:!?]+|还想|还要|还得|还有|还需要|也想|也要|另外|顺便|然后|并且|而且|同时|接着|以及"
+    ),
+}
+
 _STOP_EN = frozenset(
     {"a", "an", "the", "i", "i'd", "me", "my", "you", "your", "to", "of", "is", "are", "am", "be", "do", "does",
      "please", "can", "could", "would", "like", "want", "need", "tell", "know", "about", "it", "in", "on", "for",
@@ -53,12 +62,16 @@ _STOP_ZH = frozenset(
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing callers ask for. `questions` and `answer` by language; `intent` names what the dialog does with it."""
+    """One thing callers ask for. `questions` and `answer` by language; `intent` names what the dialog does with it.
+
+    `urgent`: it goes first when something else is said with it.
+    """
 
     id: str
     questions: dict[str, tuple[str, ...]]
     answer: dict[str, str]
     intent: str = ""
+    urgent: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +167,14 @@ class Knowledge:
         if not ranked or ranked[0][0] < BAR:
             return None
         return Match(ranked[0][1], min(1.0, ranked[0][0]), ranked[1][0] if len(ranked) > 1 else 0.0)
+
+    def wishes(self, text: str, language: str) -> list[Match]:
+        """What the parts of `text` ask for one by one, in their order, each entry once."""
+        found: dict[str, Match] = {}
+        for part in _JOINTS[language].split(text[:MAX_PARTED_CHARS]) if language in _JOINTS else ():
+            if (match := self.find([part], language)) is not None:
+                found.setdefault(match.entry.id, match)
+        return list(found.values())
 
     def _search(self, text: str, language: str) -> list[tuple[float, Entry]]:
         if language not in self._postings or not re.search(r"\w", text):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ivr.turn import Expectation, Filled, Hypothesis, Understood
+from ivr.turn import Expectation, Filled, Hypothesis, Understood, Wish
 from ivr.understanding import commands, expected, slots
 from ivr.understanding.knowledge import Knowledge
 from ivr.understanding.knowledge import Match as Answer
@@ -23,6 +23,10 @@ SURE_OF_MEANING = 0.7
 """Score of a match from which it does not matter how the sentence sounds: more words would not change the answer."""
 STRONG = 0.7
 """Score of a match from which a question is answered although something else was asked."""
+A_WISH = 0.6
+"""Score from which a part of a sentence asks for something besides an urgent matter."""
+SURE_URGENT, MOST_WISHES = 0.15, 3
+"""How far an urgent matter has to be ahead of what else a part of a sentence may mean; how many wishes are kept."""
 UNCLEAR = 0.4
 """Confidence below which a sentence that means nothing is not a question without an answer: it was not understood."""
 
@@ -265,6 +269,7 @@ def _open(
         readings = _beyond_no(_wanted(vocabulary, expectation), _readings(hypothesis), expectation)
     filled = slots.read_all(_wanted(vocabulary, expectation), None, readings, language, expectation.today)
     match = vocabulary.knowledge.find([t for t, _ in readings], language)
+    match, also = _urgent_first(vocabulary.knowledge, match, readings[0][0], language)
     understood = Understood(hypothesis, value=hypothesis.text, partial=unfinished, slots=filled)
     if match is None and not filled and not corrected and hypothesis.confidence < UNCLEAR:
         return Understood(hypothesis, partial=unfinished)
@@ -277,6 +282,7 @@ def _open(
             answer=match.entry.answer.get(language, ""),
             source=match.entry.id,
             confidence=match.score,
+            also=also,
             complete=not unfinished and (sounds_ended or written_ended or match.score >= SURE_OF_MEANING),
             partial=unfinished and not sounds_ended,
         )
@@ -294,3 +300,16 @@ def _beyond_no(
     behind = [(commands.instead(text, expectation.language), confidence)]
     fills = behind[0][0] and slots.read_all(wanted, None, behind, expectation.language, expectation.today)
     return behind if fills else readings
+
+
+def _urgent_first(
+    knowledge: Knowledge, match: Answer | None, text: str, language: str
+) -> tuple[Answer | None, tuple[Wish, ...]]:
+    """`match`, unless a part of the sentence is about something urgent: then that, and what the others ask for."""
+    wishes = knowledge.wishes(text, language)
+    urgent = [w for w in wishes if w.entry.urgent and w.score >= STRONG and w.score - w.runner_up >= SURE_URGENT]
+    if not urgent:
+        return match, ()
+    others = [w.entry for w in wishes if w.entry.id != urgent[0].entry.id and w.score >= A_WISH]
+    also = tuple(Wish(e.intent, e.answer.get(language, ""), e.id) for e in others[:MOST_WISHES])
+    return urgent[0], also

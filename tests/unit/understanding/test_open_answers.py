@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from ivr.turn import Expectation, Hypothesis, Understood
+from ivr.dialog.plan_file import load
+from ivr.turn import Expectation, Hypothesis, Understood, Wish
 from ivr.understanding.knowledge import Entry, Knowledge
 from ivr.understanding.places import Place, Places
 from ivr.understanding.slots import Slot
@@ -51,3 +54,52 @@ def test_the_other_one_is_a_question_where_nothing_was_offered():
 )
 def test_words_that_mean_nothing_count_as_a_question_only_when_they_were_clear(text, confidence, value):
     assert open_answer(text, confidence).value == value
+
+
+BANK = load(Path(__file__).parents[3] / "dialplans" / "bank.yaml").vocabulary
+BALANCE, LOST = Wish("balance", "", "balance"), Wish("lost_card", "", "lost_card")
+
+
+def asks_the_bank(text: str, language: str) -> Understood:
+    return understand(BANK, Expectation("open", language, slots=("place",)), Hypothesis(text, 0.9))
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "I lost my card and want my balance"),
+        ("en", "What is my balance? Also my card was stolen."),
+        ("en", "i want to check my balance and i lost my card"),
+        ("zh", "我的卡丢了，还想查余额"),
+        ("zh", "我想查余额，另外我的卡丢了"),
+        ("zh", "卡丢了还想查余额"),
+    ],
+)
+def test_something_urgent_goes_first_and_the_rest_is_kept(language, text):
+    """In whatever order it is said."""
+    said = asks_the_bank(text, language)
+    assert (said.value, said.intent, said.also) == (text, "lost_card", (BALANCE,))
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "intent"),
+    [
+        ("en", "what is my balance and is there a fee", "balance"),
+        ("en", "I lost my wallet and my card", "lost_card"),
+        ("en", "my new card has not come yet and I am still waiting", "delivery"),
+        ("zh", "钱包丢了，银行卡也丢了", "lost_card"),
+        ("zh", "新卡还没到，我还没有收到", "delivery"),
+    ],
+)
+def test_one_thing_in_several_parts_stays_one(language, text, intent):
+    """And of several things that are not urgent one is followed, as ever."""
+    said = asks_the_bank(text, language)
+    assert (said.intent, said.also) == (intent, ())
+
+
+@pytest.mark.parametrize("entry", BANK.knowledge.entries, ids=lambda entry: entry.id)
+def test_every_way_to_ask_is_understood_as_its_entry(entry):
+    """Nothing urgent is heard in the parts of another question."""
+    for language, questions in entry.questions.items():
+        wrong = {q: said.source for q in questions if (said := asks_the_bank(q, language)).source != entry.id}
+        assert wrong == {}
