@@ -12,8 +12,10 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+
+from rapidfuzz import fuzz
 
 from ivr.understanding.expected import pinyin, plain
 
@@ -22,6 +24,8 @@ BAR = 0.44
 SHORT = 0.6
 """What a partial match of one or two words is worth of its score: 对 is not 兑换, "card" is not a question."""
 
+LIKE = 83.0
+"""How alike a word has to be spelt to a keyword, 0 to 100: a letter may be wrong in six."""
 MAX_PARTED_CHARS = 300
 """So much of an utterance is looked through for several wishes."""
 _JOINTS = {
@@ -64,7 +68,8 @@ _STOP_ZH = frozenset(
 class Entry:
     """One thing callers ask for. `questions` and `answer` by language; `intent` names what the dialog does with it.
 
-    `urgent`: it goes first when something else is said with it.
+    `urgent`: it goes first when something else is said with it. `keywords`, per language: words of which one has to be
+    said, or a value for a slot, however alike the rest is; none for no such condition.
     """
 
     id: str
@@ -72,6 +77,7 @@ class Entry:
     answer: dict[str, str]
     intent: str = ""
     urgent: bool = False
+    keywords: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,26 @@ class Match:
     entry: Entry
     score: float
     runner_up: float
+
+
+def _has_keyword(entry: Entry, text: str, language: str) -> bool:
+    """Whether one of the entry's keywords stands in `text`, nearly as spelt or, in Mandarin, as it sounds."""
+    keywords = entry.keywords.get(language, ())
+    if not keywords:
+        return True
+    if language == "zh":
+        heard = " ".join(map(_as_heard, pinyin(text)))
+        return any(f" {' '.join(map(_as_heard, pinyin(k)))} " in f" {heard} " for k in keywords)
+    words = plain(text).replace("'s", "").split()
+    return any(_says(k.split(), words) for k in map(plain, keywords))
+
+
+def _says(phrase: Sequence[str], words: Sequence[str]) -> bool:
+    """Whether the words of `phrase` stand in `words` one after the other, in whatever form."""
+    runs = (words[at : at + len(phrase)] for at in range(len(words) - len(phrase) + 1))
+    return any(
+        all(_stem(a) == _stem(b) or fuzz.ratio(a, b) >= LIKE for a, b in zip(phrase, run, strict=True)) for run in runs
+    )
 
 
 def _stem(word: str) -> str:
@@ -155,11 +181,16 @@ class Knowledge:
         for (entry, _), bag in zip(owners, bags, strict=True):
             self._entry_terms[language][entry.id] |= set(bag)
 
-    def find(self, texts: Sequence[str], language: str) -> Match | None:
-        """The entry asked for by the best of `texts` (readings of one utterance, best first), None below BAR."""
+    def find(self, texts: Sequence[str], language: str, fills: bool = False) -> Match | None:
+        """The entry asked for by the best of `texts` (readings of one utterance, best first), None below BAR.
+
+        `fills`: the same words fill a slot, so that no keyword is needed.
+        """
         best: dict[str, tuple[float, Entry]] = {}
         for rank, text in enumerate(texts[:5]):
             for raw, entry in self._search(text, language):
+                if not fills and not _has_keyword(entry, text, language):
+                    continue
                 score = raw * (1 - 0.03 * rank)
                 if entry.id not in best or best[entry.id][0] < score:
                     best[entry.id] = (score, entry)
@@ -168,11 +199,11 @@ class Knowledge:
             return None
         return Match(ranked[0][1], min(1.0, ranked[0][0]), ranked[1][0] if len(ranked) > 1 else 0.0)
 
-    def wishes(self, text: str, language: str) -> list[Match]:
-        """What the parts of `text` ask for one by one, in their order, each entry once."""
+    def wishes(self, text: str, language: str, fills: bool = False) -> list[Match]:
+        """What the parts of `text` ask for one by one, in their order, each entry once; `fills` as in `find`."""
         found: dict[str, Match] = {}
         for part in _JOINTS[language].split(text[:MAX_PARTED_CHARS]) if language in _JOINTS else ():
-            if (match := self.find([part], language)) is not None:
+            if (match := self.find([part], language, fills)) is not None:
                 found.setdefault(match.entry.id, match)
         return list(found.values())
 

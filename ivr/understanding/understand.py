@@ -268,8 +268,9 @@ def _open(
     else:
         readings = _beyond_no(_wanted(vocabulary, expectation), _readings(hypothesis), expectation)
     filled = slots.read_all(_wanted(vocabulary, expectation), None, readings, language, expectation.today)
-    match = vocabulary.knowledge.find([t for t, _ in readings], language)
-    match, also = _urgent_first(vocabulary.knowledge, match, readings[0][0], language)
+    match = vocabulary.knowledge.find([t for t, _ in readings], language, bool(filled))
+    wishes = vocabulary.knowledge.wishes(readings[0][0], language, bool(filled))
+    match, also = _urgent_first(match, wishes, language)
     understood = Understood(hypothesis, value=hypothesis.text, partial=unfinished, slots=filled)
     if match is None and not filled and not corrected and hypothesis.confidence < UNCLEAR:
         return Understood(hypothesis, partial=unfinished)
@@ -303,10 +304,9 @@ def _beyond_no(
 
 
 def _urgent_first(
-    knowledge: Knowledge, match: Answer | None, text: str, language: str
+    match: Answer | None, wishes: Sequence[Answer], language: str
 ) -> tuple[Answer | None, tuple[Wish, ...]]:
     """`match`, unless a part of the sentence is about something urgent: then that, and what the others ask for."""
-    wishes = knowledge.wishes(text, language)
     urgent = [w for w in wishes if w.entry.urgent and w.score >= STRONG and w.score - w.runner_up >= SURE_URGENT]
     if not urgent:
         return match, ()

@@ -97,6 +97,28 @@ def test_one_thing_in_several_parts_stays_one(language, text, intent):
     assert (said.intent, said.also) == (intent, ())
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "intent"),
+    [
+        ("en", "where can I park", ""),
+        ("en", "where do I find parking near the park", ""),
+        ("en", "where is the station", ""),
+        ("en", "is there a branch near here", "branch"),
+        ("en", "where are your offices", "branch"),
+        ("en", "where is a brench near the station", "branch"),
+        ("en", "we are looking for one close to the Bird's Nest", "branch"),
+        ("zh", "附近哪里能停车", ""),
+        ("zh", "附近哪里有厕所", ""),
+        ("zh", "附近有没有网点", "branch"),
+        ("zh", "附近有没有往点", "branch"),
+        ("zh", "鸟巢附近有没有", "branch"),
+    ],
+)
+def test_a_branch_is_asked_for_by_a_word_for_one_or_by_a_place(language, text, intent):
+    """However alike another question is, even where words are misheard."""
+    assert asks_the_bank(text, language).intent == intent
+
+
 @pytest.mark.parametrize("entry", BANK.knowledge.entries, ids=lambda entry: entry.id)
 def test_every_way_to_ask_is_understood_as_its_entry(entry):
     """Nothing urgent is heard in the parts of another question."""
