@@ -86,9 +86,12 @@ def heard(plan: Plan, state: State, step: Asking, question: Question, said: Unde
         state = replace(state, later=tuple(w for w in state.later if w.source != said.source))
     if said.command and (reply := command(plan, state, step, question, said.command)) is not None:
         return reply
-    if (reply := _answered(plan, state, step, question, said, now)) is not None:
-        return reply
-    if said.intent in plan.anywhere:
+    aside = bool(said.answer) and not said.value
+    elsewhere = said.intent in plan.anywhere
+    told = (said.answer,) if aside and question.events.digress and state.digressions < MAX_DIGRESSIONS else ()
+    if not (aside and elsewhere) and (reply := _answered(plan, state, step, question, said, now)) is not None:
+        return replace(reply, say=(*told, *reply.say))
+    if elsewhere:
         return Reply(replace(state, question=said), plan.anywhere[said.intent], elsewhere=True)
     if said.answer and question.events.digress and state.digressions < MAX_DIGRESSIONS:
         state = replace(state, digressions=state.digressions + 1)

@@ -38,8 +38,8 @@ _SURE_COMMAND = {"best": 0.0, "beside": 0.3}
 _SURE_SHORT_COMMAND = {"best": 0.35, "beside": 0.6}
 _SHORT_COMMAND = {"zh": 2, "en": 8}
 _SURE_BESIDE = 0.5
-# How well a value behind a plain no has to fit, since 谢谢 sounds nearly like 西四.
-_SURE_BEHIND_NO = 0.9
+# How well a value behind a plain no and a place inside a question have to fit, since 谢谢 sounds nearly like 西四.
+_SURE_OF_VALUE, _SURE_ASIDE = 0.9, 0.97
 _READINGS = 5
 _AT_ONCE = ("yes_no", "choice")
 _IN_ANY_WORDS = ("open", "text", "place")
@@ -75,7 +75,9 @@ def understand(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hyp
     if expectation.digress and expectation.kind not in _AT_ONCE and not _fills_most(understood, asked):
         answer = vocabulary.knowledge.find([t for t, _ in _readings(hypothesis)], expectation.language)
         if answer is not None and answer.score >= STRONG:
-            return _digression(hypothesis, expectation.language, answer)
+            aside = _digression(hypothesis, expectation.language, answer)
+            named = _named_aside(vocabulary, expectation, asked, understood, answer) if aside.answer else {}
+            return replace(aside, slots=named)
     return understood
 
 
@@ -160,7 +162,7 @@ def _corrected(
                                          corrects=corrects, other=True))  # fmt: skip
         new = correction.new if correction else commands.instead(text, language)
         filled = _put_right(wanted, asked, [(new, confidence)], expectation) if new else {}
-        clear = filled and all(f.confidence >= _SURE_BEHIND_NO * confidence for f in filled.values())
+        clear = filled and all(f.confidence >= _SURE_OF_VALUE * confidence for f in filled.values())
         if filled and (correction or (clear and _covered(filled.values(), new) >= _MOST_OF_IT)):
             own = filled.get(asked.name)
             understood = Understood(hypothesis, value=own.value if own else value, confidence=confidence, complete=True,
@@ -227,6 +229,23 @@ def _fills_most(understood: Understood, asked: Slot) -> bool:
     if not understood.value or own is None:
         return bool(understood.value)
     return _covered([own], understood.hypothesis.text) >= _MOST_OF_IT
+
+
+def _named_aside(
+    vocabulary: Vocabulary, expectation: Expectation, asked: Slot, understood: Understood, answer: Answer
+) -> dict[str, Filled]:
+    """The places that a question in passing names besides what belongs to the question (往境外 sounds like 望京).
+
+    Other values are a part of it: "are you open tomorrow".
+    """
+    hypothesis, language = understood.hypothesis, expectation.language
+    places = [s for s in (asked, *_wanted(vocabulary, expectation)) if s.kind == "place" and s.name]
+    found = slots.read_all(places, None, _readings(hypothesis), language, expectation.today)
+    own = understood.slots.get(asked.name)
+    if asked in places and own is not None and own.confidence >= _SURE_ASIDE * hypothesis.confidence:
+        found.setdefault(asked.name, own)
+    known = " ".join(" ".join(expected.pinyin(q)) for q in answer.entry.questions.get(language, ()))
+    return {n: f for n, f in found.items() if " ".join(expected.pinyin(f.text)) not in known}
 
 
 def _digression(hypothesis: Hypothesis, language: str, answer: Answer) -> Understood:

@@ -125,3 +125,30 @@ def test_every_way_to_ask_is_understood_as_its_entry(entry):
     for language, questions in entry.questions.items():
         wrong = {q: said.source for q in questions if (said := asks_the_bank(q, language)).source != entry.id}
         assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "place"),
+    [
+        ("en", "what are your opening hours at Xidan", "xidan"),
+        ("en", "does the credit card cost anything", ""),
+        ("zh", "西单的营业时间是几点", "xidan"),
+        ("zh", "往境外转账要多少钱", ""),
+        ("zh", "跨行转账的手续费", ""),
+    ],
+)
+def test_a_question_in_passing_keeps_the_place_that_it_names(language, text, place):
+    """Not what sounds like one among the words of the question itself."""
+    asked = Expectation("place", language, slot="place", digress=True)
+    said = understand(BANK, asked, Hypothesis(text, 0.9))
+    assert said.answer
+    assert {name: filled.value for name, filled in said.slots.items()} == ({"place": place} if place else {})
+
+
+def test_a_question_in_passing_fills_nothing_else():
+    """ "Are you open tomorrow" is no answer to "on which day"."""
+    vocabulary = Vocabulary(BANK.knowledge, {**BANK.slots, "day": Slot("day", "date")})
+    for language, text in (("en", "what are your opening hours tomorrow"), ("zh", "明天几点关门")):
+        asked = Expectation("date", language, slot="day", slots=("place",), digress=True, today="2026-11-23")
+        said = understand(vocabulary, asked, Hypothesis(text, 0.9))
+        assert (said.source, said.slots) == ("opening_hours", {})

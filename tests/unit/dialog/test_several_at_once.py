@@ -1,4 +1,4 @@
-"""What is asked for along with something urgent: kept, and done when the caller is asked what else they need."""
+"""What is said along with something else: a wish beside an urgent matter, a value inside a question in passing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from calls import hear, question, spoken, walk, whole
 
 from ivr.dialog import journal
 from ivr.dialog.plan_file import load
-from ivr.dialog.replies import MAX_LATER
+from ivr.dialog.replies import MAX_DIGRESSIONS, MAX_LATER
 from ivr.dialog.state import Heard
 from ivr.turn import Wish
 
@@ -86,6 +86,33 @@ def test_only_so_many_are_kept(bank):
     """However often the caller begins anew."""
     state, _ = walk(bank, [lost(*(Wish("", "It is free.", f"fees{n}") for n in range(10)))])
     assert len(state.later) == MAX_LATER
+
+
+def aside(**slots: str) -> Heard:
+    """A question in passing, which is no answer by itself."""
+    return Heard(replace(question(answer="It is free.", **slots).understood, value=""))
+
+
+def test_a_value_inside_a_question_in_passing_is_kept(bank):
+    """It is answered first, then the call goes on from the value."""
+    state, actions = walk(bank, (question("cards"), aside(card="8620")))
+    assert (state.step, state.slots["card"].value) == ("more", "8620")
+    assert spoken(actions) == ["It is free.", "What else?"]
+    state, actions = walk(bank, (question("cards"), aside()))
+    assert (state.step, spoken(actions)) == ("cards", ["It is free.", "Which card?"])
+
+
+def test_too_many_questions_in_passing_are_no_longer_answered(bank):
+    """What they name still counts."""
+    _, actions = walk(bank, (question("cards"), *[aside()] * MAX_DIGRESSIONS, aside(card="8620")))
+    assert spoken(actions) == ["What else?"]
+
+
+def test_a_question_that_leads_elsewhere_does(bank):
+    """Whatever it names and whatever there is to say to it."""
+    said = replace(question("lost", answer="Oh.", card="8620").understood, value="")
+    state, actions = walk(bank, (question("cards"), Heard(said)))
+    assert (state.step, dict(state.slots), spoken(actions)) == ("lost", {}, ["Block it?"])
 
 
 def test_it_is_written_down_and_read_again():
