@@ -44,6 +44,7 @@ class Expectation:
         commands: universal commands in force: repeat, slower, help, back, cancel, operator, language.
         digress: a question that the knowledge base answers may be answered here, whatever the step expects.
         today: ISO date where the caller is, for "yesterday"; empty when relative dates mean nothing.
+        unfinished: for `date`, what was said to this very question and was not enough: a day and a month, a year.
     """
 
     kind: ExpectationKind
@@ -57,6 +58,7 @@ class Expectation:
     commands: tuple[str, ...] = ()
     digress: bool = False
     today: str = ""
+    unfinished: str = ""
 
 
 @dataclass(frozen=True)

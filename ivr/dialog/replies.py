@@ -16,11 +16,14 @@ from ivr.dialog.plan import Ask, Asking, Confirm, Field, Form, Hangup, Menu, Pla
 from ivr.dialog.questions import Question
 from ivr.dialog.state import State
 from ivr.turn import Filled, Hypothesis, Understood, Wish
-from ivr.understanding import slots
+from ivr.understanding import dates, slots
+from ivr.understanding.said import normal
 
 MAX_KEYS = 32
 MAX_HEARD_CHARS = 2_000
 """More than anybody says in one breath; it means nothing."""
+MAX_PART_CHARS = 60
+"""What is remembered of a date that was not enough."""
 MAX_TRAIL = 20
 MAX_LATER = 3
 """Wishes kept for later."""
@@ -81,6 +84,7 @@ def heard(plan: Plan, state: State, step: Asking, question: Question, said: Unde
     """The caller said something that was understood as `said`."""
     if len(said.hypothesis.text) > MAX_HEARD_CHARS:
         return no_match(state, question)
+    state = _kept_part(state, question, said)
     if said.source:
         # Whoever asks for it now need not be reminded of it.
         state = replace(state, later=tuple(w for w in state.later if w.source != said.source))
@@ -97,6 +101,14 @@ def heard(plan: Plan, state: State, step: Asking, question: Question, said: Unde
         state = replace(state, digressions=state.digressions + 1)
         return Reply(state, say=(said.answer,), learnt=True)
     return no_match(state, question)
+
+
+def _kept_part(state: State, question: Question, said: Understood) -> State:
+    """The state that remembers a part of the date that is asked for, in case it turns out not to be enough."""
+    text = normal(said.hypothesis.text, state.language)
+    if question.expectation.kind != "date" or not any(dates.parts(text, state.language)):
+        return state
+    return replace(state, unfinished=said.hypothesis.text[:MAX_PART_CHARS])
 
 
 def command(plan: Plan, state: State, step: Asking, question: Question, name: str) -> Reply | None:

@@ -185,6 +185,7 @@ class State:
         hash_due: the last answer by keys ended by its length, so that a `#` right behind it belongs to it.
         no_inputs, no_matches: events of the present question, counted apart (VoiceXML 2.0, section 5.2.2).
         digressions: other questions answered while the present one waits.
+        unfinished: the words of a date that was asked for and lacked its year, or its day; the rest may follow.
         slots: what is known.
         question: the last answer to an open question, for an `answer` step.
         later: what they asked for together with something urgent, done when the next open question is reached.
@@ -207,6 +208,7 @@ class State:
     no_inputs: int = 0
     no_matches: int = 0
     digressions: int = 0
+    unfinished: str = ""
     slots: Mapping[str, Filled] = field(default_factory=dict)
     question: Understood | None = None
     later: tuple[Wish, ...] = ()

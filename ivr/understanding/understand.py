@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ivr.turn import Expectation, Filled, Hypothesis, Understood, Wish
-from ivr.understanding import commands, expected, slots
+from ivr.understanding import commands, dates, expected, slots
 from ivr.understanding.knowledge import Knowledge
 from ivr.understanding.knowledge import Match as Answer
+from ivr.understanding.said import normal
 from ivr.understanding.slots import Slot
 
 SURE_OF_END = 0.5
@@ -42,6 +43,7 @@ _SURE_BESIDE = 0.5
 _SURE_OF_VALUE, _SURE_ASIDE = 0.9, 0.97
 _READINGS = 5
 _AT_ONCE = ("yes_no", "choice")
+_AHEAD_OF_YEAR = re.compile(r"^(?:(?:it|it's|that|is|was|in|of|and|the|year) )+", re.IGNORECASE)
 _IN_ANY_WORDS = ("open", "text", "place")
 _RESTRICTED = ("yes_no", "choice", "digits")
 
@@ -66,6 +68,8 @@ def understand(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hyp
         return commanded
     if expectation.kind in _IN_ANY_WORDS and expected.hesitates(hypothesis.text, expectation.language):
         return Understood(hypothesis, partial=expected.breaks_off(hypothesis.text, expectation.language))
+    if whole := _joined(expectation, asked, hypothesis):
+        return whole
     corrected = _corrected(vocabulary, expectation, asked, hypothesis)
     if expectation.kind == "open":
         return _open(vocabulary, expectation, hypothesis, corrected)
@@ -135,6 +139,23 @@ def _command(expectation: Expectation, asked: Slot, text: str) -> str:
     if expected.plain(text) in {expected.plain(p) for p in phrases}:
         return ""
     return commands.command(text, expectation.language, expectation.commands)
+
+
+def _joined(expectation: Expectation, asked: Slot, hypothesis: Hypothesis) -> Understood | None:
+    """The date that the words make together with what was said before them: "12th of March", then "1985"."""
+    before, language, confidence = expectation.unfinished, expectation.language, hypothesis.confidence
+    text = commands.instead(hypothesis.text, language) or hypothesis.text.strip(" .。")
+    if not before or dates.with_year(normal(text, language), language):
+        return None
+    text = _AHEAD_OF_YEAR.sub("", text)
+    alone = {slots.read(asked, [(each, confidence)], language, expectation.today) for each in (before, text)}
+    values = {filled.value for filled in alone if filled}
+    for said in (f"{before} {text}", f"{text} {before}", f"{text}年{before}"):
+        filled = slots.read(asked, [(said, confidence)], language, expectation.today)
+        if filled and filled.value not in values and dates.with_year(normal(said, language), language):
+            return Understood(hypothesis, filled.value, confidence=filled.confidence, complete=True,
+                              slots=_named({asked.name: filled}))  # fmt: skip
+    return None
 
 
 @dataclass(frozen=True)

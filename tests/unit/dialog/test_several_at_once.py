@@ -1,17 +1,18 @@
-"""What is said along with something else: a wish beside an urgent matter, a value inside a question in passing."""
+"""Things said together and in parts: wishes beside an urgent matter, a value in a question in passing, half a date."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from calls import hear, question, spoken, walk, whole
+from calls import NOW, hear, plan_of, question, spoken, walk, whole
 
-from ivr.dialog import journal
+from ivr.dialog import engine, journal
 from ivr.dialog.plan_file import load
-from ivr.dialog.replies import MAX_DIGRESSIONS, MAX_LATER
-from ivr.dialog.state import Heard
-from ivr.turn import Wish
+from ivr.dialog.replies import MAX_DIGRESSIONS, MAX_LATER, MAX_PART_CHARS
+from ivr.dialog.state import Heard, Started, State
+from ivr.turn import Hypothesis, Understood, Wish
+from ivr.understanding.understand import understand
 
 BANK = """
 anywhere: {lost: lost}
@@ -24,6 +25,20 @@ steps:
   cards: {kind: form, fields: [{slot: card, prompt: Which card?}], next: more}
   more: {kind: ask, expect: open, prompt: What else?, on: {hello: first, cards: cards, bye: bye}, next: reply}
   bye: {kind: hangup, prompt: Bye.}
+"""
+BORN = """
+languages: [en, zh]
+slots: {birth_date: {kind: date, sensitive: true}}
+steps:
+  born:
+    kind: form
+    fields:
+      - slot: birth_date
+        prompt: {en: Born when?, zh: 哪天出生？}
+        check: birth_date < today
+        invalid: {en: Not yet., zh: 还没到。}
+    next: next
+  next: {kind: ask, expect: open, prompt: {en: And?, zh: 还有呢？}, next: next}
 """
 ENTRIES = """
 entries:
@@ -113,6 +128,30 @@ def test_a_question_that_leads_elsewhere_does(bank):
     said = replace(question("lost", answer="Oh.", card="8620").understood, value="")
     state, actions = walk(bank, (question("cards"), Heard(said)))
     assert (state.step, dict(state.slots), spoken(actions)) == ("lost", {}, ["Block it?"])
+
+
+@pytest.mark.parametrize(
+    ("language", "parts"), [("en", ("12th of March", "1985")), ("zh", ("三月十二号", "一九八五年"))]
+)
+def test_a_date_that_lacks_its_year_is_completed_in_the_next_turn(tmp_path, language, parts):
+    """What was said is remembered as long as the question stands."""
+    plan = plan_of(tmp_path, BORN)
+    state, actions = engine.step(plan, State(language), Started(), NOW)
+    for words, step in zip(parts, ("born", "next"), strict=True):
+        said = understand(plan.vocabulary, actions[-1].expectation, Hypothesis(words, 0.9))
+        state, actions = engine.step(plan, state, Heard(said), NOW)
+        assert state.step == step
+    assert (state.slots["birth_date"].value, state.unfinished) == ("1985-03-12", "")
+
+
+def test_only_a_part_of_a_date_is_remembered(tmp_path):
+    """And nothing of it once the call has gone on."""
+    plan = plan_of(tmp_path, BORN)
+    said = [Heard(Understood(Hypothesis(words, 0.9))) for words in ("12th of March", "what did you say your name was")]
+    assert walk(plan, said)[0].unfinished == "12th of March"
+    assert walk(plan, [said[1]])[0].unfinished == ""
+    assert walk(plan, [said[0], hear(birth_date="1985-03-12")])[0].unfinished == ""
+    assert len(walk(plan, [Heard(Understood(Hypothesis("12th of March " * 50, 0.9)))])[0].unfinished) <= MAX_PART_CHARS
 
 
 def test_it_is_written_down_and_read_again():

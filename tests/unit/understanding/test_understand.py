@@ -423,3 +423,32 @@ def test_a_hum_is_a_yes_where_one_was_asked_for():
     """In Mandarin, with any mark behind it."""
     for text in ("嗯", "嗯。", "嗯？", "嗯嗯"):
         assert understand(asking("sure", "zh"), text).value == "yes"
+
+
+@pytest.mark.parametrize(
+    ("language", "before", "text", "filled"),
+    [
+        ("en", "12th of March", "1985", {"day": "1985-03-12"}),
+        ("en", "the twelfth of March.", "Nineteen eighty five.", {"day": "1985-03-12"}),
+        ("en", "March 12", "no, it was 1985", {"day": "1985-03-12"}),
+        ("en", "1985", "12th of March", {"day": "1985-03-12"}),
+        ("en", "12th of March", "5th of May 1980", {"day": "1980-05-05"}),
+        ("en", "12th of March", "the 5th of May", {"day": "2027-05-05"}),
+        ("en", "12th of March", "tomorrow", {"day": "2026-11-19"}),
+        ("en", "12th of March", "no, 8621", {"card": "8621"}),
+        ("en", "12th of March", "um", {}),
+        ("zh", "三月十二号", "一九八五年", {"day": "1985-03-12"}),
+        ("zh", "三月十二号。", "是八五年。", {"day": "1985-03-12"}),
+        ("zh", "三月十二号", "1985", {"day": "1985-03-12"}),
+        ("zh", "三月十二号", "不对，一九八五年", {"day": "1985-03-12"}),
+        ("zh", "一九八五年", "三月十二号", {"day": "1985-03-12"}),
+        ("zh", "三月十二号", "八零年五月五号", {"day": "1980-05-05"}),
+        ("zh", "三月十二号", "五月五号", {"day": "2027-05-05"}),
+        ("zh", "三月十二号", "不对，八六二一", {"card": "8621"}),
+        ("zh", "三月十二号", "嗯", {}),
+    ],
+)
+def test_a_date_in_two_turns(language, before, text, filled):
+    """What lacked its year, or its day, is completed; a whole date and a correction of something else are their own."""
+    understood = understand(asking("day", language, "card", unfinished=before), text)
+    assert values(understood) == filled
