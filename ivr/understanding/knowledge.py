@@ -26,8 +26,8 @@ SHORT = 0.6
 
 LIKE = 83.0
 """How alike a word has to be spelt to a keyword, 0 to 100: a letter may be wrong in six."""
-MAX_PARTED_CHARS = 300
-"""So much of an utterance is looked through for several wishes."""
+MAX_PARTED_CHARS, MAX_PARTS = 300, 6
+"""So much of an utterance is looked through for several wishes, in so many parts."""
 _JOINTS = {
     "en": re.compile(r"[,.;:!?]+|\b(?:and|also|plus|then|but|as well as|by the way)\b", re.IGNORECASE),
     "zh": re.compile(
@@ -202,7 +202,8 @@ class Knowledge:
     def wishes(self, text: str, language: str, fills: bool = False) -> list[Match]:
         """What the parts of `text` ask for one by one, in their order, each entry once; `fills` as in `find`."""
         found: dict[str, Match] = {}
-        for part in _JOINTS[language].split(text[:MAX_PARTED_CHARS]) if language in _JOINTS else ():
+        parts = _JOINTS[language].split(text[:MAX_PARTED_CHARS]) if language in _JOINTS else []
+        for part in [part for part in parts if part.strip()][:MAX_PARTS]:
             if (match := self.find([part], language, fills)) is not None:
                 found.setdefault(match.entry.id, match)
         return list(found.values())

@@ -1,8 +1,8 @@
 """From a hypothesis under an expectation to its meaning, and whether the caller has finished.
 
-In order: a command about the conversation, a correction, the value that was asked for with the other slots the same
-words fill, a question that may be answered in passing. Pure; runs on the recogniser's thread right after the decode, so
-that the dialog gets meaning, not text.
+In order: a command about the conversation, the rest of a date, a correction, the value that was asked for with the
+other slots the same words fill, a question that may be answered in passing. Pure; runs on the recogniser's thread right
+after the decode, so that the dialog gets meaning, not text.
 """
 
 from __future__ import annotations
