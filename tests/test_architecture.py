@@ -45,12 +45,14 @@ def _room(name: str, modules: str, may: str = "", never: frozenset[str] = frozen
 ROOMS = (
     # 0 words
     _room("words", "ivr ivr.errors ivr.config ivr.toml_* ivr.turn ivr.line.messages ivr.speech.protocols"
-          " ivr.speech.pcm ivr.store.records ivr.kb ivr.kb.entry", never=CLOCKS_AND_THREADS),
+          " ivr.speech.pcm ivr.store.records ivr.kb ivr.kb.entry ivr.config_outbound ivr.outbound ivr.outbound.job"
+          " ivr.outbound.windows", never=CLOCKS_AND_THREADS),
     _room("observing", "ivr.log ivr.metrics", "words"),
     # 1 brains: pure
     _room("meaning", "ivr.understanding*", "words", CLOCKS_AND_THREADS),
     _room("dialog", "ivr.dialog*", "words meaning", CLOCKS_AND_THREADS),
     _room("ear", "ivr.line.endpointer ivr.line.amd ivr.line.budget", "words", CLOCKS_AND_THREADS),
+    _room("outbound_rules", "ivr.outbound.policy ivr.outbound.zones", "words", CLOCKS_AND_THREADS),
     _room("backend_rules", "ivr.backend.addresses ivr.backend.messages ivr.backend.webhooks", never=CLOCKS_AND_THREADS),
     # 2 hands
     _room("line", "ivr.line*", "words observing ear"),
