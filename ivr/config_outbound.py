@@ -139,6 +139,8 @@ def faults(outbound: Outbound, trunks: Collection[str], secret: Callable[[str], 
         if len(secret(key.key_env).strip()) < 24:
             says = f"the environment variable `{key.key_env}` holds no key of 24 characters or more"
             yield (*place, "key_env"), says, f"export {key.key_env}=$(openssl rand -hex 32)"
+        if key.name == "admin":
+            yield (*place, "name"), "`admin` is the holder of http.token_env", "give it another one"
         if key.name in [other.name for other in outbound.key[:index]]:
             yield (*place, "name"), f"a second key with name `{key.name}`", "give it another one"
 

@@ -30,6 +30,9 @@ OPEN: tuple[State, ...] = ("claimed", "dialing", "in_call")
 WAITING: tuple[State, ...] = ("queued", "held")
 FINAL: tuple[State, ...] = ("done", "failed", "cancelled", "expired")
 
+FIRST_HASH = "0" * 64
+"""What the first evidence record of a server names as the hash of the one before it."""
+
 STATE_OF: Mapping[Disposition, State] = {
     "confirmed": "done", "denied": "done", "not_verified": "done", "wrong_person": "done", "declined": "done",
     "completed": "done", "unreachable": "failed", "machine": "failed", "expired": "expired", "cancelled": "cancelled",
@@ -195,3 +198,109 @@ class Deciding(Protocol):
 
     def decide(self, job: Job, attempts: Sequence[Attempt], callee: Callee, load: Load, now: datetime) -> Decision:
         """What to do with a job."""
+
+
+class NewJob(_Record, frozen=True):
+    """A job to be created: the job as it will be, the hash of its request, and its proof under AES-GCM."""
+
+    job: Job
+    request_hash: str
+    proof: bytes | None = None
+
+
+class Created(_Record, frozen=True):
+    """What came of a create. `replayed`: it was there, by the same request; `conflict`: by another one."""
+
+    job: Job
+    what: Literal["created", "replayed", "conflict"]
+
+
+class Claim(_Record, frozen=True):
+    """A job to be dialled now: its attempt is written, and its lease runs. `proof` is sealed."""
+
+    job: Job
+    attempt: Attempt
+    proof: bytes | None = None
+
+
+class Idle(_Record, frozen=True):
+    """Nothing may ring now. `next_at`: when to look again at the latest; None: when something changes."""
+
+    next_at: datetime | None = None
+
+
+class Event(_Record, frozen=True):
+    """One thing that happened to a job. `seq` counts from 1 without gaps."""
+
+    seq: int
+    at: datetime
+    kind: str
+    body: dict[str, Any] = {}
+
+
+class JobPage(_Record, frozen=True):
+    """Jobs, the newest first; `next` is the cursor of the page after, None on the last."""
+
+    jobs: tuple[Job, ...]
+    next: str | None = None
+
+
+class Events(_Record, frozen=True):
+    """Everything that happened to a job, in order, and its attempts."""
+
+    job: str
+    events: tuple[Event, ...]
+    attempts: tuple[Attempt, ...]
+
+
+class SuppressionPage(_Record, frozen=True):
+    """Entries of the do-not-call list; `next` is the cursor of the page after, None on the last."""
+
+    suppressions: tuple[Suppression, ...]
+    next: str | None = None
+
+
+class Pause(_Record, frozen=True):
+    """A person stopped a policy, or everything when `policy` is empty."""
+
+    policy: str
+    at: datetime
+    by: str
+    reason: str = ""
+
+
+class Webhook(_Record, frozen=True):
+    """One notification of a job: `body` is sent as it stands, under the same `id` at every try."""
+
+    id: str
+    job: str
+    seq: int
+    event: str
+    url: str
+    state: Literal["pending", "delivered", "failed", "superseded"]
+    created_at: datetime
+    due_at: datetime
+    tries: int = 0
+    delivered_at: datetime | None = None
+    reason: str = ""
+    body: str = ""
+
+
+class EvidenceRecord(_Record, frozen=True, forbid_unknown_fields=True):
+    """One record.
+
+    Attributes:
+        server, index: whose chain, and the place in it, from 1.
+        at: ISO 8601, UTC.
+        body: what is testified: job, disposition, attempts, what the call was.
+        previous, hash: SHA-256 in hex. signature: base64.
+    """
+
+    version: int
+    server: str
+    index: int
+    at: str
+    body: dict[str, Any]
+    previous: str
+    hash: str
+    signature: str
