@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
-from zoneinfo import available_timezones
 
 import msgspec
 from babel.numbers import list_currencies
@@ -22,6 +21,7 @@ from ivr.errors import IvrError
 from ivr.outbound.job import Callee, Job, Kind, Load, NewJob
 from ivr.outbound.policy import Rules
 from ivr.outbound.proof import ProofBox, plain_hash
+from ivr.outbound.windows import zone_of
 from ivr.outbound.zones import phone_fault
 
 METADATA_BYTES = 4_096
@@ -149,7 +149,7 @@ class Orders:
             raise BadOrder(fault, "phone")
         if order.language not in self.languages:
             raise BadOrder(f"one of {', '.join(self.languages)}", "language")
-        if order.timezone and order.timezone not in available_timezones():
+        if order.timezone and zone_of(order.timezone) is None:
             raise BadOrder("no IANA time zone, like Asia/Shanghai", "timezone")
         if len(msgspec.json.encode(order.metadata)) > METADATA_BYTES:
             raise BadOrder(f"more than {METADATA_BYTES} bytes", "metadata")

@@ -8,7 +8,6 @@ for the nonces. Knows nothing of jobs or databases.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import os
@@ -28,7 +27,7 @@ def key_of(text: str) -> bytes:
     """The 32 bytes that a base64 text holds. Raises ValueError, which shows nothing of it."""
     try:
         key = base64.b64decode(text.strip().replace("-", "+").replace("_", "/") + "==", validate=False)
-    except binascii.Error:
+    except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
         raise ValueError(f"the key is not {KEY_BYTES} bytes in base64: `openssl rand -base64 32` makes one")

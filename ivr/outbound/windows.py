@@ -98,7 +98,7 @@ class Calendar:
         return None
 
     def _open_there(self, at: datetime, zone: str) -> bool:
-        known = _zone(zone)
+        known = zone_of(zone)
         if known is None:
             return False
         there = at.astimezone(known)
@@ -109,7 +109,7 @@ class Calendar:
 
     def _begins(self, utc_day: date, zone: str) -> Iterator[datetime]:
         """Every moment of a day of UTC at which `zone` may come to be inside: its windows' begins, a changed clock."""
-        known = _zone(zone)
+        known = zone_of(zone)
         if known is None:
             return
         for day in (utc_day + timedelta(days=n) for n in (-1, 0, 1)):
@@ -138,7 +138,8 @@ def _changes(utc_day: date, zone: ZoneInfo) -> Iterator[datetime]:
     yield midnight + after * _MINUTE
 
 
-def _zone(name: str) -> ZoneInfo | None:
+def zone_of(name: str) -> ZoneInfo | None:
+    """The IANA zone of this name; None when it is not known."""
     try:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError):  # not known, unreadable, no name of a zone

@@ -215,6 +215,7 @@ class _OfKind:
         results: dict[int, BulkLine] = {}
         orders: list[tuple[int, NewJob]] = []
         for number, line in waiting:
+            await asyncio.sleep(0)  # checking takes a good part of a millisecond, and callers are being answered here
             try:
                 orders.append((number, self._order(line, request[CLIENT])))
             except Refusal as refusal:
