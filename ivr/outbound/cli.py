@@ -164,7 +164,7 @@ def _bulk(api: Api, options: argparse.Namespace) -> int:
     for start in range(0, len(lines), BULK_LINES):
         stretch = lines[start : start + BULK_LINES]
         answer = api.post(f"/v1/{options.kind}/bulk", b"\n".join(text for _, text in stretch))
-        for result in msgspec.json.decode_lines(answer, type=BulkLine):
+        for result in msgspec.json.Decoder(BulkLine).decode_lines(answer):
             taken, refused = taken + (result.status == 202), refused + (result.status != 202)
             if options.json:
                 print(msgspec.json.encode(result).decode())

@@ -450,11 +450,11 @@ async def test_progress_is_told_and_the_outcome_supersedes_what_was_not_delivere
 
 async def test_two_servers_share_a_queue_and_no_job_is_claimed_twice(backend):
     async with desks(backend, "a", "b") as (one, two):
-        for _ in range(24):
+        for _ in range(12):
             await one.add()
         ids = await asyncio.gather(one.claimed_ids(), two.claimed_ids(), one.claimed_ids(), two.claimed_ids())
         claimed = [i for each in ids for i in each]
-        assert sorted(claimed) == [f"job_{n:04}" for n in range(1, 25)]
+        assert sorted(claimed) == [f"job_{n:04}" for n in range(1, 13)]
 
 
 async def test_two_servers_keep_a_limit_together(backend):
@@ -518,7 +518,7 @@ asyncio.run(main())
 async def test_a_server_that_is_killed_at_any_moment_leaves_whole_jobs(backend):
     """What it said was done is done; whatever else there is can be ended; the chain of evidence has no hole."""
     done = []
-    for _ in range(3):
+    for _ in range(2):
         command = [sys.executable, "-c", KILLED.format(tests=str(Path(__file__).parent)), backend.url, backend.root]
         child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         done += [(await child.stdout.readline()).decode().strip() for _ in range(5)]
