@@ -8,9 +8,7 @@ rows that the API is writing are passed over. Knows no rule: `Deciding` does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import islice
 
 import msgspec
 import sqlalchemy as sa
@@ -44,7 +42,10 @@ def claim(connection: sa.Connection, ending: Ending, attempt_id: str, lease: tim
     load = job_rows.loads(connection, [(name, rules.trunk_of(name)) for name in rules.policies], dialer=True)
     gates = {name: rules.gates(name, load[name], now) for name in rules.policies}
     free = [name for name in rules.policies if not gates[name]]
-    for row in islice(_candidates(connection, free), LOOKED_AT):
+    for job_id in _candidates(connection, free)[:LOOKED_AT]:
+        row = _locked(connection, job_id)
+        if row is None:
+            continue
         job = job_rows.job_of(row)
         own = job_rows.attempts_of(connection, job.id)
         decision = rules.decide(job, own, job_rows.callee(connection, job, now), Load(), now)
@@ -71,19 +72,24 @@ def _promote(connection: sa.Connection, now: datetime) -> None:
         connection.execute(sa.update(jobs).where(jobs.c.id.in_(ids)).values(state="queued", held_by=None))
 
 
-def _candidates(connection: sa.Connection, policies: list[str]) -> Iterator[sa.RowMapping]:
-    """Queued jobs of these policies, in the order they are to ring."""
-    rows: list[sa.RowMapping] = []
+def _candidates(connection: sa.Connection, policies: list[str]) -> list[str]:
+    """Ids of queued jobs of these policies, in the order they are to ring; read from the index alone."""
+    found: list[tuple] = []
     for policy in policies:
         first = (
-            sa.select(jobs)
+            sa.select(jobs.c.rank, jobs.c.due_at, jobs.c.id)
             .where(jobs.c.state == "queued", jobs.c.policy == policy)
             .order_by(jobs.c.rank, jobs.c.due_at, jobs.c.id)
             .limit(LOOKED_AT)
-            .with_for_update(skip_locked=True)
         )
-        rows += connection.execute(first).mappings()
-    return iter(sorted(rows, key=lambda row: (row["rank"], row["due_at"], row["id"])))
+        found += connection.execute(first).tuples()
+    return [job_id for _, _, job_id in sorted(found)]
+
+
+def _locked(connection: sa.Connection, job_id: str) -> sa.RowMapping | None:
+    """A job that is still queued and that nobody else is writing."""
+    query = sa.select(jobs).where(jobs.c.id == job_id, jobs.c.state == "queued").with_for_update(skip_locked=True)
+    return connection.execute(query).mappings().one_or_none()
 
 
 def _take(connection: sa.Connection, ending: Ending, row: sa.RowMapping, attempt_id: str, lease: timedelta,

@@ -8,6 +8,7 @@ the database cannot do it. Knows no rule and no line.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ivr.errors import IvrError
+from ivr.errors import IvrError, Unavailable
 from ivr.outbound.job import (
     FINAL,
     WAITING,
@@ -59,6 +60,8 @@ class Jobs:
         self._ending = ending
         self._lease = timedelta(seconds=lease_s)
         self._clock = clock
+        self._ordered: list[tuple[Sequence[NewJob], asyncio.Future[list[Created]]]] = []
+        self._creating: asyncio.Task[None] | None = None
 
     def now(self) -> datetime:
         """The clock in whole milliseconds, as the database keeps times."""
@@ -66,12 +69,38 @@ class Jobs:
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     async def create(self, new: Sequence[NewJob]) -> list[Created]:
-        """Write jobs, in batches; a key of the same client that is known is not written again."""
+        """Write jobs; a key of the same client that is known is not written again.
+
+        What is ordered while a transaction runs goes into the next one together, `BATCH` jobs at most.
+        """
         done: list[Created] = []
         for start in range(0, len(new), BATCH):
-            batch = new[start : start + BATCH]
-            done += await self._store.write("jobs", lambda c, b=batch: _create(c, b))
+            future = asyncio.get_running_loop().create_future()
+            self._ordered.append((new[start : start + BATCH], future))
+            if self._creating is None:
+                self._creating = asyncio.create_task(self._create())
+            done += await future
         return done
+
+    async def _create(self) -> None:
+        """Write what was ordered until nothing is left."""
+        while self._ordered:
+            batch = [self._ordered.pop(0)]
+            while self._ordered and sum(len(new) for new, _ in batch) + len(self._ordered[0][0]) <= BATCH:
+                batch.append(self._ordered.pop(0))
+            rows = [each for new, _ in batch for each in new]
+            try:
+                created = iter(await self._store.write("jobs", lambda c, rows=rows: _create(c, rows)))
+            except Unavailable as error:
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for new, future in batch:
+                done = [next(created) for _ in new]
+                if not future.done():
+                    future.set_result(done)
+        self._creating = None
 
     async def claim(self) -> Claim | Idle:
         """The next job to dial, its attempt written and its lease running; Idle when none may ring now."""
