@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -40,6 +40,7 @@ from ivr.store.store import Store
 BATCH = 500
 """Jobs that one transaction creates at most: records of calls wait no longer than that."""
 T = TypeVar("T")
+_Ordered = tuple[Sequence[NewJob], "asyncio.Future[list[Created]]"]
 
 
 class Stale(IvrError):
@@ -60,7 +61,7 @@ class Jobs:
         self._ending = ending
         self._lease = timedelta(seconds=lease_s)
         self._clock = clock
-        self._ordered: list[tuple[Sequence[NewJob], asyncio.Future[list[Created]]]] = []
+        self._ordered: list[_Ordered] = []
         self._creating: asyncio.Task[None] | None = None
 
     def now(self) -> datetime:
@@ -84,23 +85,30 @@ class Jobs:
 
     async def _create(self) -> None:
         """Write what was ordered until nothing is left."""
-        while self._ordered:
-            batch = [self._ordered.pop(0)]
-            while self._ordered and sum(len(new) for new, _ in batch) + len(self._ordered[0][0]) <= BATCH:
-                batch.append(self._ordered.pop(0))
-            rows = [each for new, _ in batch for each in new]
-            try:
-                created = iter(await self._store.write("jobs", lambda c, rows=rows: _create(c, rows)))
-            except Unavailable as error:
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
+        try:
+            while self._ordered:
+                batch = [self._ordered.pop(0)]
+                while self._ordered and sum(len(new) for new, _ in batch) + len(self._ordered[0][0]) <= BATCH:
+                    batch.append(self._ordered.pop(0))
+                await self._write_batch(batch)
+        finally:
+            self._creating = None
+
+    async def _write_batch(self, batch: Sequence[_Ordered]) -> None:
+        rows = [each for new, _ in batch for each in new]
+        created: Iterator[Created] | Unavailable
+        try:
+            created = iter(await self._store.write("jobs", lambda c: _create(c, rows)))
+        except Unavailable as error:
+            created = error
+        for new, future in batch:
+            done = created if isinstance(created, Unavailable) else [next(created) for _ in new]
+            if future.done():  # who ordered has gone
                 continue
-            for new, future in batch:
-                done = [next(created) for _ in new]
-                if not future.done():
-                    future.set_result(done)
-        self._creating = None
+            if isinstance(done, Unavailable):
+                future.set_exception(done)
+            else:
+                future.set_result(done)
 
     async def claim(self) -> Claim | Idle:
         """The next job to dial, its attempt written and its lease running; Idle when none may ring now."""
