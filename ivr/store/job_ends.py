@@ -24,6 +24,8 @@ RECHECK = timedelta(hours=1)
 """When a job is looked at again of which nobody can say when it may ring."""
 BATCH = 200
 OUTCOME_EVENT = "completed"
+UNTESTIFIED = ("metadata", "phrase")
+"""What of a request is no part of its evidence: the client's own notes, and the word agreed with the customer."""
 
 
 class Testified(Protocol):
@@ -51,7 +53,8 @@ class Ending:
         disposition: Disposition | None = None, detail: str = "", facts: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         """End an attempt that is under way, and do with its job what `disposition` or else policy says."""
-        over = {"ended_at": now, "outcome": outcome, "detail": detail[:512]}
+        detail = detail.replace("\0", "\ufffd")[:512]
+        over = {"ended_at": now, "outcome": outcome, "detail": detail}
         connection.execute(sa.update(attempts).where(attempts.c.id == attempt.id).values(over))
         metrics.attempt_ended(job.policy, outcome)
         said = {"attempt": attempt.id, "outcome": outcome}
@@ -130,7 +133,7 @@ class Ending:
             "job": job.id, "kind": job.kind, "client": job.client, "idempotency_key": job.idempotency_key,
             "disposition": disposition, "words": words, "phone": job.phone, "language": job.language,
             "policy": job.policy, "plan": job.plan, "created_at": iso(job.created_at),
-            "request": {k: v for k, v in job.body.items() if k != "metadata"},
+            "request": {k: v for k, v in job.body.items() if k not in UNTESTIFIED},
             "attempts": [_testified(attempt) for attempt in own], "call": dict(facts or {}),
         }  # fmt: skip
         record = self.signer.record(self.server, index, now, body, previous)

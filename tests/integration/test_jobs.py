@@ -22,6 +22,7 @@ from ivr.outbound.proof import ProofBox
 from ivr.store.job_ends import Ending
 from ivr.store.job_pages import JobFilter, JobPages
 from ivr.store.jobs import Finished, Jobs, Stale
+from ivr.store.outbox import TAKEN_FOR, Outbox
 from ivr.store.store import BadCursor, Store
 
 BEGAN = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)  # a Monday, noon in Shanghai, 5 in the morning in Berlin
@@ -446,6 +447,26 @@ async def test_progress_is_told_and_the_outcome_supersedes_what_was_not_delivere
     assert body["type"] == "verification.completed"
     assert (body["data"]["job"], body["data"]["disposition"], body["data"]["seq"]) == (job.id, "confirmed", 6)
     assert body["data"]["metadata"] == {"case": "王-7"}
+
+
+async def test_what_is_told_is_taken_once_and_again_when_nobody_says_what_came_of_it(backend):
+    async with desks(backend, "a", "b") as (one, two):
+        jobs = [await one.add(callback_url="https://bank.example/hook") for _ in range(6)]
+        for job in jobs:
+            await one.jobs.cancel(job.id, "bank")
+        boxes = [Outbox(desk.store) for desk in (one, two)]
+        takes = await asyncio.gather(*(box.take(2, one.now) for box in boxes * 3))
+        taken = [webhook for take in takes for webhook in take]
+        assert sorted(w.job for w in taken) == [job.id for job in jobs]
+        assert await boxes[0].take(9, one.now) == []
+        await boxes[0].delivered(taken[0], one.now)
+        await boxes[1].put_off(taken[1], None, "gone")
+        again = await boxes[0].take(9, one.now + TAKEN_FOR)
+        assert {(w.id, w.tries, w.body) for w in again} == {(w.id, 2, w.body) for w in taken[2:]}
+        assert await boxes[0].undelivered() == 5
+        assert await boxes[0].redeliver(taken[1].job, one.now) == 1
+        assert [w.id for w in await boxes[1].take(9, one.now)] == [taken[1].id]
+        assert await boxes[0].redeliver("job_none", one.now) == 0
 
 
 async def test_two_servers_share_a_queue_and_no_job_is_claimed_twice(backend):

@@ -7,10 +7,12 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ivr.config import Backend
 from ivr.config_outbound import Outbound, Policy
-from ivr.outbound.orders import BadOrder, Orders
+from ivr.outbound.orders import BadOrder, NewVerification, Orders, Transaction
 from ivr.outbound.policy import Rules
 from ivr.outbound.proof import ProofBox
 
@@ -115,3 +117,28 @@ def test_a_callback_lies_below_a_configured_receiver():
     for url in ("https://bank.example/hooksmith/a", "https://bank.example.evil/hooks/a", "http://bank.example/hooks/a"):
         with pytest.raises(BadOrder, match=r"no \[\[backend\]\]"):
             make(callback_url=url)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = sorted(NewVerification.__struct_fields__)
+NESTED = [*(("transaction", n) for n in Transaction.__struct_fields__), ("proof", "birth_date"), ("proof", "id_last4")]
+
+
+@settings(max_examples=100, deadline=None)
+@given(where=st.sampled_from(FIELDS) | st.sampled_from(NESTED), value=JSON)
+def test_whatever_stands_in_a_field_it_is_a_job_or_a_bad_order(where, value):
+    body = verification()
+    if isinstance(where, tuple):
+        body[where[0]] = body[where[0]] | {where[1]: value}
+    else:
+        body[where] = value
+    for kind in ("verification", "plan"):
+        try:
+            new = ORDERS.make(kind, json.dumps(body).encode(), "bank", "job_1", NOW)
+        except BadOrder:
+            continue
+        assert new.job.expires_at > NOW
