@@ -92,6 +92,7 @@ class App:
                         http=f"{self.config.http.host}:{self.config.http.port}", version=__version__)  # fmt: skip
             await stop.wait()
             self.health.state = "draining"
+            await self.knowledge.stop_indexing()
             drained = asyncio.create_task(lines.drain())
             await asyncio.wait({drained, asyncio.create_task(now.wait())}, return_when=asyncio.FIRST_COMPLETED)
             drained.cancel()

@@ -63,8 +63,18 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; 0 all well, 1 it failed with a reason, 2 the words were off."""
-    argv = sys.argv[1:] if argv is None else argv
+    """Run one command; 0 all well, 1 it failed with a reason or nobody reads what it says, 2 the words were off."""
+    try:
+        try:
+            return _run(sys.argv[1:] if argv is None else argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has had enough (`| head`); nothing may be written at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(HELP)
         return 0 if argv else 2
@@ -80,9 +90,6 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except IvrError as error:
         print(f"ivr: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # whoever read our output has had enough (`| head`); nothing may be written at exit either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         return 130

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -295,20 +294,15 @@ def main(argv: list[str] | None = None, source: TextIO | None = None, out: TextI
     for stream in (source, out):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
-    try:
-        if arguments.picture:
-            _draw(plan, arguments.picture)
-            return 0
-        if arguments.script or arguments.all:
-            return _walk(plan, arguments, now, out)
-        with Live(config.load(arguments.config)) if arguments.live else nullcontext() as live:
-            call = Rehearsal(plan, _language(plan, arguments.language), now)
-            _Terminal(call, out, live).run(_lines(source, out))
+    if arguments.picture:
+        _draw(plan, arguments.picture)
         return 0
-    except BrokenPipeError:
-        # Whoever read along has gone; the interpreter must not fail once more when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-        return 0
+    if arguments.script or arguments.all:
+        return _walk(plan, arguments, now, out)
+    with Live(config.load(arguments.config)) if arguments.live else nullcontext() as live:
+        call = Rehearsal(plan, _language(plan, arguments.language), now)
+        _Terminal(call, out, live).run(_lines(source, out))
+    return 0
 
 
 def _walk(plan: Plan, arguments: argparse.Namespace, now: datetime, out: TextIO) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -230,7 +230,7 @@ class _Loading:
         for stem, draft in self._drafts.items():
             for entry in draft.entries if draft is not root else ():
                 found.setdefault(entry.id if entry.id not in found else f"{stem}/{entry.id}", entry)
-        return tuple(Entry(name, entry.questions, entry.answer, entry.intent) for name, entry in found.items())
+        return tuple(replace(entry, id=name) for name, entry in found.items())
 
     def _tree(self, file: Path) -> YamlFile | None:
         try:

@@ -179,5 +179,6 @@ def entries(values: Mapping[str, Any], reading: Reading) -> tuple[Entry, ...]:
                 reading.fault((*path, language, "answer"), "no answer", "add `answer:` or `intent:`")
         questions = {language: part["questions"] for language, part in entry["languages"].items()}
         answers = {language: part["answer"] for language, part in entry["languages"].items()}
-        found.append(Entry(name, questions, answers, entry["intent"]))
+        keywords = {language: tuple(part["keywords"]) for language, part in entry["languages"].items()}
+        found.append(Entry(name, questions, answers, entry["intent"], bool(entry["urgent"]), keywords))
     return tuple(found)

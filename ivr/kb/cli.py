@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
+import ctypes
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +33,7 @@ from ivr.store.store import Store
 
 T = TypeVar("T")
 _HAN = re.compile("[\u4e00-\u9fff]")
+_PR_SET_PDEATHSIG = 1
 
 
 def main(argv: list[str]) -> int:
@@ -76,6 +79,9 @@ def _export_options(command: argparse.ArgumentParser) -> None:
 
 def _index_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--quiet", action="store_true", help="no progress bar")
+    command.add_argument(
+        "--dies-with", type=int, metavar="PID", help="end when this process, which started it, has ended"
+    )
 
 
 def _import(config: Config, options: argparse.Namespace) -> int:
@@ -117,18 +123,27 @@ def _refuse_two_of_an_id(read: list, problems: list[Problem]) -> None:
 
 def _index_in_child(config_file: str) -> None:
     """Index in a process of the lowest priority, its progress on this terminal."""
-    done = subprocess.run([sys.executable, "-m", "ivr", "kb", "index", "--config", config_file], check=False)
+    command = [sys.executable, "-m", "ivr", "kb", "index", "--config", config_file, "--dies-with", str(os.getpid())]
+    done = subprocess.run(command, check=False)
     if done.returncode:
         print("the entries are in the database; `ivr kb index` goes on where it stopped", file=sys.stderr)
 
 
 def _index(config: Config, options: argparse.Namespace) -> int:
+    if options.dies_with is not None and not _dying_with(options.dies_with):
+        return 1
     os.nice(19)
     shown = _nothing if options.quiet or not sys.stderr.isatty() else _Bar()
     folder = config.path(config.store.kb_index)
     done = _with_entries(config, lambda entries: indexing.index(entries, folder, shown))
     print(f"{done.entries} entries indexed: {done.embedded} questions embedded, {done.kept} known")
     return 0
+
+
+def _dying_with(parent: int) -> bool:
+    """Whatever ends the parent ends this process too, at once; the journal is made for that. False: it is dead."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    return os.getppid() == parent
 
 
 def _nothing(_done: int, _all: int) -> None:

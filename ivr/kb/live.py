@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -77,13 +78,22 @@ class KnowledgeBase:
         self._updating = asyncio.Lock()
         self._child: asyncio.subprocess.Process | None = None
         self._child_after = 0.0
+        self._stopping = False
 
     async def open(self) -> None:
         """Map the snapshot in force; what changed since comes with the first `refresh`. Raises Unavailable."""
         await self._load_snapshot()
 
+    async def stop_indexing(self) -> None:
+        """End the child, and start none any more; what it has embedded is kept for the next. Searches go on."""
+        self._stopping = True
+        if self._child is not None and self._child.returncode is None:
+            self._child.kill()
+            await self._child.wait()
+
     async def close(self) -> None:
-        """Let go of threads; an indexing child goes on and its work is kept."""
+        """End the child and let go of threads."""
+        await self.stop_indexing()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def watch(self) -> None:
@@ -194,7 +204,7 @@ class KnowledgeBase:
     async def _start_child(self) -> None:
         """A niced process that makes a new snapshot; one at a time, and not at once again when one failed."""
         loop = asyncio.get_running_loop()
-        if self._config_file is None or loop.time() < self._child_after:
+        if self._config_file is None or self._stopping or loop.time() < self._child_after:
             return
         if self._child is not None and self._child.returncode is None:
             return
@@ -203,9 +213,11 @@ class KnowledgeBase:
         self._child_after = loop.time() + _INDEX_AGAIN_S
         self._child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "ivr", "kb", "index", "--config", str(self._config_file), "--quiet",
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            "--dies-with", str(os.getpid()), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         log.info("indexing in a process of its own", changes=len(self._changes), pid=self._child.pid)
+        if self._stopping:
+            await self.stop_indexing()
 
 
 def _search(view: View, query: KbQuery, today: date, rerank: bool) -> Sequence[KbHit]:

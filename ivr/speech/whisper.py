@@ -198,19 +198,16 @@ class WhisperRecognizer:
     # Expected words -----------------------------------------------------------------------------------------------
 
     def _weigh(self, looks: list[Encoded], meanings: dict[str, str]) -> _Weighed:
-        """Phrase -> meaning to meanings by log-probability, averaged over the looks; a meaning's phrases add up.
+        """Phrase -> meaning to meanings by log-probability; a meaning's phrases add up.
 
-        Mandarin's looks differ more, so their probabilities are averaged: a bad look must not outvote a good one.
+        Probabilities are averaged over the looks, not their logarithms: a bad look must not outvote a good one.
         """
         phrases = list(meanings)[:_MOST_WEIGHED]
         texts = [self._model.tokens(f"{self._space}{p[:1].upper()}{p[1:]}{self._stop}") for p in phrases]
         scores = [[math.fsum(s) for s in self._model.score(look, self._language, texts)] for look in looks]
         total: dict[str, float] = {}
         for phrase, *heard in zip(phrases, *scores, strict=True):
-            if self._language == "zh":
-                likely = math.fsum(map(math.exp, heard)) / len(looks)
-            else:
-                likely = math.exp(math.fsum(heard) / len(looks))
+            likely = math.fsum(map(math.exp, heard)) / len(looks)
             total[meanings[phrase]] = total.get(meanings[phrase], 0.0) + likely
         ranked = sorted(((m, math.log(max(p, 1e-30))) for m, p in total.items()), key=lambda x: -x[1])
         bars = _BARS.get(self._language, _BARS["en"]).get(ranked[0][0], _CHOICE_BARS)

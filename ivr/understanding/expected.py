@@ -332,6 +332,20 @@ def breaks_off(text: str, language: str) -> bool:
     return said.rsplit(" ", 1)[-1] in _UNFINISHED_EN
 
 
+_FILLERS = {
+    "en": re.compile(
+        r"(?:(?:u+h+|u+h*m+|e+r+m*|a+h+|e+h|h*m+|oh+|huh|well|so|what|sorry|pardon(?: me)?|excuse me)(?: |$))+"
+    ),
+    "zh": re.compile("(?:[嗯恩呃额啊阿哦噢喔唔哎诶欸呣]|那个|这个|就是|什么|不好意思)+"),
+}
+
+
+def hesitates(text: str, language: str) -> bool:
+    """Whether `text` is only what people say while they look for words (um, 那个): no value and no question."""
+    said, fillers = plain(text), _FILLERS.get(language)
+    return fillers is not None and bool(fillers.fullmatch(said.replace(" ", "") if language == "zh" else said))
+
+
 _BACK_CHANNELS: dict[str, frozenset[str]] = {
     "en": frozenset(
         [

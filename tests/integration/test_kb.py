@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 LOST = KbEntry(id="lost", language="en", questions=("I lost my card", "My card was stolen"), answer="Say block.")
 LOST_ZH = KbEntry(id="lost-zh", language="zh", questions=("银行卡丢了怎么办", "卡找不着了"), answer="请挂失。")
 HOURS = KbEntry(id="hours", language="en", questions=("When do you open?",), answer="At nine.", tags=("branch",))
+STORE = '[store]\nurl = "sqlite:///ivr.db"\nkb_index = "kb"\n'
+NUMBER = '[[number]]\npattern = "400"\nplan = "main"\nlanguage = "en"\n'
 TOKEN = {"Authorization": "Bearer secret"}
 
 
@@ -156,14 +158,11 @@ async def test_odd_questions_get_a_result(entries, base, text):
 async def test_a_kill_while_indexing_loses_no_entry_and_no_finished_batch(entries, tmp_path):
     many = [KbEntry(id=f"e{i}", language="en", questions=(f"question number {i}",), answer=f"{i}") for i in range(200)]
     await entries.save(many)
-    (tmp_path / "config.toml").write_text('[store]\nurl = "sqlite:///ivr.db"\nkb_index = "kb"\n[[number]]\n'
-                                          'pattern = "400"\nplan = "main"\nlanguage = "en"\n')  # fmt: skip
+    (tmp_path / "config.toml").write_text(f"{STORE}{NUMBER}")
     command = [sys.executable, "-m", "ivr", "kb", "index", "--config", str(tmp_path / "config.toml")]
     child = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.PIPE)
+    await embedding(tmp_path)
     journal = tmp_path / "kb" / "journal"
-    async with asyncio.timeout(60):
-        while not (journal.exists() and journal.stat().st_size):  # noqa: ASYNC110 - a file of another process
-            await asyncio.sleep(0.005)
     child.send_signal(signal.SIGKILL)
     await child.wait()
     with journal.open("ab") as torn:
@@ -179,8 +178,7 @@ async def test_a_kill_while_indexing_loses_no_entry_and_no_finished_batch(entrie
 
 async def test_a_large_change_is_left_to_a_child_and_what_it_replaces_is_silent(entries, tmp_path, monkeypatch):
     monkeypatch.setattr(live, "DELTA_ENTRIES", 1)
-    store = '[store]\nurl = "sqlite:///ivr.db"\nkb_index = "kb"\n'
-    (tmp_path / "config.toml").write_text(f'{store}[[number]]\npattern = "400"\nplan = "main"\nlanguage = "en"\n')
+    (tmp_path / "config.toml").write_text(f"{STORE}{NUMBER}")
     await entries.save([LOST])
     await indexing.index(entries, tmp_path / "kb", lambda *_: None)
     base = KnowledgeBase(entries, tmp_path / "kb", tmp_path / "config.toml")
@@ -196,6 +194,66 @@ async def test_a_large_change_is_left_to_a_child_and_what_it_replaces_is_silent(
     assert await first(base, "I lost my card") == "new"
     assert await first(base, "卡不见了", "zh") == "请挂失。"
     await base.close()
+
+
+def long_work(folder: Path) -> list[KbEntry]:
+    """More than can be embedded while a test waits, and the configuration to index it by."""
+    (folder / "config.toml").write_text(f"{STORE}{NUMBER}")
+    return [KbEntry(id=f"e{i}", language="en", questions=(f"question {i} " * 3,), answer=f"{i}") for i in range(3_000)]
+
+
+def runs(pid: int) -> bool:
+    """Whether a process, of whichever parent, is there and more than waiting to be collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def embedding(folder: Path) -> None:
+    """Until the child has written its first vectors."""
+    journal = folder / "kb" / "journal"
+    async with asyncio.timeout(60):
+        while not (journal.exists() and journal.stat().st_size):  # noqa: ASYNC110 - a file of another process
+            await asyncio.sleep(0.01)
+
+
+async def test_a_server_that_stops_takes_its_indexing_along_and_starts_none_again(entries, tmp_path, monkeypatch):
+    monkeypatch.setattr(live, "_INDEX_AGAIN_S", 0.0)
+    await entries.save(long_work(tmp_path))
+    base = KnowledgeBase(entries, tmp_path / "kb", tmp_path / "config.toml")
+    await base.open()
+    await base.refresh()  # what the server takes itself
+    await base.refresh()
+    child = base._child
+    await embedding(tmp_path)
+    await asyncio.wait_for(base.stop_indexing(), 5)
+    assert child.returncode == -signal.SIGKILL
+    await base.refresh()
+    assert base._child is child
+    assert (await base.search(ask("question 4999"))).entries > 0
+    await base.close()
+
+
+async def test_indexing_ends_when_the_process_that_started_it_is_killed(entries, tmp_path):
+    await entries.save(long_work(tmp_path))
+    index = ["-m", "ivr", "kb", "index", "--config", str(tmp_path / "config.toml"), "--dies-with"]
+    starts = (
+        "import os, subprocess, sys, time; "
+        "print(subprocess.Popen([sys.executable, *sys.argv[1:], str(os.getpid())]).pid, flush=True); time.sleep(600)"
+    )
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", starts, *index, cwd=ROOT, stdout=subprocess.PIPE
+    )
+    child = int(await parent.stdout.readline())
+    await embedding(tmp_path)
+    parent.kill()
+    await parent.wait()
+    async with asyncio.timeout(5):
+        while runs(child):  # noqa: ASYNC110 - a process of somebody else
+            await asyncio.sleep(0.02)
+    too_late = await asyncio.create_subprocess_exec(sys.executable, *index, str(parent.pid), cwd=ROOT)
+    assert await too_late.wait() == 1
 
 
 async def test_one_indexes_at_a_time_and_damage_is_mended(entries, tmp_path):
@@ -266,7 +324,7 @@ async def test_http_keeps_entries_and_searches_them(entries, base, tmp_path):
 
 
 def test_the_command_takes_in_finds_measures_and_gives_out(tmp_path, capsys):
-    (tmp_path / "config.toml").write_text('[[number]]\npattern = "400"\nplan = "main"\nlanguage = "en"\n')
+    (tmp_path / "config.toml").write_text(NUMBER)
     (tmp_path / "in.csv").write_text(
         'id,language,questions,answer,valid_until\nlost,en,"I lost my card\nMy card was stolen",Say block.,\n'
         "lost-zh,zh,银行卡丢了怎么办,请挂失。,\nold,en,Is there a summer offer?,Yes.,2024-01-01\nbad,xx,q,a,\n", "utf-8"
@@ -286,6 +344,12 @@ def test_the_command_takes_in_finds_measures_and_gives_out(tmp_path, capsys):
     assert json.loads(kb("import", source, "--json"))["unchanged"] == 3
     found = json.loads(kb("search", "my card was stolen", "--json"))
     assert (found["hits"] or found["below"])[0]["entry"]["id"] == "lost"
+    for question, language, wanted in (
+        ("卡丢了", (), "lost-zh"), ("my card card 丢了", (), "lost-zh"), ("lost card", (), "lost"),
+        ("visa卡 lost", ("--language", "en"), "lost"),
+    ):  # fmt: skip
+        found = json.loads(kb("search", question, "--json", *language))
+        assert (found["hits"] or found["below"])[0]["entry"]["id"] == wanted
     figures = json.loads(kb("eval", str(tmp_path / "asked.csv"), "--json"))
     assert (figures["questions"], figures["top_1"]) == (2, 1.0)
     kb("export", str(tmp_path / "out.xlsx"))

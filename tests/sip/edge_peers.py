@@ -135,8 +135,17 @@ def expect(code: int, optional: bool = False, check: str = "") -> str:
     return f'<recv response="{code}"{attributes}>{action}</recv><Reference variables="1"/>'
 
 
-def ack(refused: bool = False) -> str:
-    branch = _COMMON.replace("[branch]", "[branch-2]") if refused else _COMMON
+def cancelled() -> str:
+    """200 to the CANCEL and 487 to the INVITE in either order (the edge's processes race), then the 487's ACK."""
+    return (
+        '<recv response="487" optional="true" next="1"/><recv response="200"/><recv response="487" next="2"/>'
+        f'<label id="1"/><recv response="200"/><label id="2"/>{ack(refused=True, after=8)}'
+    )
+
+
+def ack(refused: bool = False, after: int = 2) -> str:
+    """Of a final response; a refusal's is sent within the INVITE's transaction, `after` steps later than the INVITE."""
+    branch = _COMMON.replace("[branch]", f"[branch-{after}]") if refused else _COMMON
     line = "sip:[service]@[remote_ip]:[remote_port]" if refused else "[next_url]"
     routes = "" if refused else "[routes]\n"
     return _send(

@@ -508,6 +508,8 @@ def load_from(file, text):
          "a second entry `a`"),
         ("entries:\n  - id: a\n    en: {question: [x], answer: y}\n", 3, "unknown key"),
         ("entries: 3\n", 1, "must be a list"),
+        ("entries:\n  - id: a\n    en: {questions: [x], answer: y, keywords: []}\n", 3, "must be a list of 1 to 200"),
+        ("entries:\n  - id: a\n    urgent: maybe\n    en: {questions: [x], answer: y}\n", 3, "must be true or false"),
         ("entries:\n  - {id: a, intent: i}\n", 2, "no way to ask it"),
         ("enries: []\n", 1, "unknown key"),
     ],
