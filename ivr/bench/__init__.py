@@ -26,6 +26,7 @@ BENCHES = {
     "loading": "ivr.bench.loading",
     "kb": "ivr.bench.kb",
     "identity": "ivr.bench.identity",
+    "queue": "ivr.bench.queue",
 }
 
 
