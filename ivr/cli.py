@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ivr import __version__, app, bench, check, config, plans, replay, simulate
+from ivr import __version__, app, bench, check, config, intents_cli, plans, replay, simulate
 from ivr.caller import cli as caller
 from ivr.errors import InvalidInput, IvrError
 from ivr.speech import models
@@ -17,6 +17,7 @@ HELP = """usage: ivr COMMAND [ARGUMENTS]
   plans history|show|rollback NAME [VERSION]   published versions of a dialplan
   replay --plan DRAFT.yaml CALL ...|--last N   recorded calls on a draft of their plan
   simulate PLAN            call a dialplan by typing, walk it by scenarios, draw it
+  intents train|eval|test|explain   what callers mean: measure it, ask it
   models list|pull|verify  speech models: what there is, get them, check them
   bench  NAME              measure; `ivr bench` lists what
   version
@@ -43,6 +44,7 @@ COMMANDS = {
     "serve": _serve,
     "check": check.main,
     "call": caller.main,
+    "intents": intents_cli.main,
     "models": models.main,
     "plans": plans.main,
     "replay": replay.main,

