@@ -30,10 +30,8 @@ _CLOSE = 0.5
 """The second intent is close when it is at least this share as likely as the first,"""
 _CLOSE_LIKELY = 0.2
 """and at least this likely."""
-_CERTAIN = 0.6
+_CERTAIN = 0.7
 """Likelihood from which a part of what was said stands for itself among several."""
-_ONE_WISH = 0.9
-"""Likelihood of one intent from which what was said is not cut apart: its second half explains the first."""
 _RANKED = 5
 _NEAREST = 5
 _WORDS = 40
@@ -150,6 +148,7 @@ class Model:
         weights: float32 (examples, intents).
         sharpness: what scores are multiplied by to become log-likelihoods.
         bars: float32 (intents,): familiarity below which an utterance is not taken for the intent.
+        spellings: how the examples write what sounds so, `features.spellings` of them; empty but for Mandarin.
     """
 
     language: str
@@ -165,6 +164,7 @@ class Model:
     weights: np.ndarray
     sharpness: float
     bars: np.ndarray
+    spellings: Mapping[str, str]
 
     def likeness(self, text: str, vector: np.ndarray) -> np.ndarray:
         """How like each example `text` is, in -1..1, float32 (examples,)."""
@@ -180,7 +180,10 @@ class Model:
         return np.exp(self.width * (self.likeness(text, vector) - 1)) @ self.weights
 
     def _scored(self, text: str) -> np.ndarray:
-        return self.scores(text, query_vector(text))
+        """The scores of a text; where the examples write its sounds in other characters, half of them are of those."""
+        scores = self.scores(text, query_vector(text))
+        respelled = features.respelled(text, self.spellings) if self.spellings else text
+        return scores if respelled == text else (scores + self.scores(respelled, query_vector(respelled))) / 2
 
     def likelihoods(self, scores: np.ndarray) -> np.ndarray:
         """Scores (..., intents) as likelihoods that add up to 1."""
@@ -193,10 +196,10 @@ class Model:
         if not kept:
             return Decision("none", (), 1.0, 0.0, (), self.version)
         whole = self._judge([(wishes.wanted(text, self.language), weight) for text, weight in kept])
-        clauses = wishes.clauses(wishes.wanted(kept[0][0], self.language), self.language)
-        if len(clauses) < 2 or whole.confidence >= _ONE_WISH:
+        said = wishes.parts(wishes.wanted(kept[0][0], self.language), self.language)
+        if len(said) < 2:
             return whole
-        parts = [self._judge([(clause, 1.0)]) for clause in clauses]
+        parts = [self._judge([(part, 1.0)]) for part in said]
         sure = [p for p in parts if p.kind == "intent" and p.confidence >= _CERTAIN]
         several = tuple(dict.fromkeys(p.intents[0] for p in sure))
         if len(several) < 2:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 MAX_PARTS = 4
+MAX_CHARACTERS = 500
 _LEAST = {"zh": 3}
 _LEAST_WORDS = 2
 # What a part must at least have to be a wish of its own: characters of Mandarin, words of other languages.
@@ -33,6 +34,17 @@ _TAKEN_BACK_ZH = re.compile(
     "^我?(?:说的|问的)?(?:并)?(?:不是(?!都|说好)|不要|不想|不用|没有?要|没想)(?!.*(?:怎么办|吗|了$))"
 )
 
+# Where another wish begins, and not only another clause of the story.
+_ALSO_EN = re.compile(
+    r"[,.;?!]*\s(?:and also|and then|and|also|then|plus)\s+"
+    r"(?=(?:also |then )?(?:i(?:'d| would| want| need)|can|could|please|tell|check|what(?:'s| is)|how|where|when"
+    r"|to (?:know|ask|check|report|talk|speak|find|open|pay))\b)",
+    re.IGNORECASE,
+)
+_ALSO_ZH = re.compile(
+    "[。；，、,;\\s]*(?:还有|另外|然后|顺便|并且|而且|同时|再(?=帮|查|给|问|把)|(?<=.{3})[还也](?=要|想|得))"
+)
+
 
 def clauses(text: str, language: str) -> list[str]:
     """`text` cut where one wish may end and another begin; short pieces stay with the clause before them."""
@@ -53,3 +65,11 @@ def wanted(text: str, language: str) -> str:
     taken_back = _TAKEN_BACK_ZH if language == "zh" else _TAKEN_BACK_EN
     kept = [part for part in parts if not taken_back.match(part)]
     return (("，" if language == "zh" else ", ").join(kept)) if kept and len(kept) < len(parts) else text
+
+
+def parts(text: str, language: str) -> list[str]:
+    """`text` cut where another wish is joined to the first by a word that says so; one part when there is none."""
+    cut = _ALSO_ZH if language == "zh" else _ALSO_EN
+    least = _LEAST["zh"] if language == "zh" else 2 * _LEAST_WORDS
+    found = [piece.strip(" ,，。.") for piece in cut.split(text[:MAX_CHARACTERS])]
+    return [piece for piece in found if len(piece) >= least][:MAX_PARTS]
