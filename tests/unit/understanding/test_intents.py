@@ -145,3 +145,12 @@ def test_one_intent_is_no_choice():
 def test_asking_a_model_needs_no_training_library():
     code = "import sys, ivr.understanding.intents; sys.exit('scipy' in sys.modules or 'sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("language", "least"), [("en", 0.9), ("zh", 0.82)])
+def test_most_paraphrases_have_their_intent_first(language, least):
+    """A fifth of tests/intents, so that it is quick; `ivr intents eval --test` asks all of it."""
+    file = BANK.parents[1] / "tests" / "intents" / f"bank_{language}.csv"
+    asked = [line.rpartition(",") for line in file.read_text("utf-8").splitlines()[1::5]]
+    right = [model(language).decide([(text, 1.0)]).ranked[0].intent == intent for text, _, intent in asked]
+    assert sum(right) / len(right) >= least
