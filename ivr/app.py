@@ -22,11 +22,13 @@ from ivr.backend.client import Backends
 from ivr.config import Config, secret
 from ivr.dialog.plan import Plan
 from ivr.health import Health
+from ivr.kb.live import KnowledgeBase
 from ivr.publishing import Publishing, needed
 from ivr.session import House, starter
 from ivr.speech import engines, stt
 from ivr.speech.prompts import Prompts
 from ivr.speech.tts import open_voices
+from ivr.store.kb import KbEntries
 from ivr.store.store import Store
 from ivr.telephony.pool import LinePool
 from ivr.understanding import commands
@@ -43,8 +45,9 @@ STOP_WITHIN_S = 4.5
 class App:
     """One server. `run` returns when it has stopped."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, config_file: str = "config.toml") -> None:
         self.config = config
+        self._config_file = Path(config_file).resolve()
         self.plans = Publishing(config.path(config.paths.dialplans), needed(config), self._warm_fresh)
         self.plans.load()
         self.health = Health(config, self.plans)
@@ -66,14 +69,20 @@ class App:
                 logger.warning("calls left open by a dead server are recorded as failed", calls=left)
             self.backends = Backends(self.config.backend)
             closing.later(self.backends.close)
+            self.knowledge = KnowledgeBase(
+                KbEntries(self.store), self.config.path(self.config.store.kb_index), self._config_file
+            )
+            await self.knowledge.open()
+            closing.later(self.knowledge.close)
             web = await server.start(
                 create_app(self.store, self.health.status, self.health.reload, secret(self.config.http.token_env),
-                           self._recordings, self._messages, self.config.http.token_env),
+                           self._recordings, self._messages, self.knowledge, self.config.http.token_env),
                 self.config.http.host, self.config.http.port,
             )  # fmt: skip
             closing.later(web.cleanup)
             lines = await self._speech_and_lines(closing)
-            work = (self._purge(), self._warm(self._served()), self.health.observe(), self.plans.run(self.store))
+            work = (self._purge(), self._warm(self._served()), self.health.observe(), self.plans.run(self.store),
+                    self.knowledge.watch())  # fmt: skip
             background = [asyncio.create_task(w) for w in work]
             closing.later(lambda: _cancelled(background))
             self.health.state = "ready"
@@ -195,8 +204,8 @@ def _write_ringback(path: Path, rate: int = 16_000) -> None:
     os.replace(fresh, path)
 
 
-def serve(config: Config) -> int:
+def serve(config: Config, config_file: str) -> int:
     """`ivr serve`: 0 when it was told to stop."""
     log.configure(config.log.level, config.log.format, config.log.transcripts)
-    asyncio.run(App(config).run())
+    asyncio.run(App(config, config_file).run())
     return 0

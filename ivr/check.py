@@ -24,8 +24,9 @@ from urllib.parse import urlsplit
 from ivr import config_doc
 from ivr.backend import webhooks
 from ivr.backend.addresses import why_refused
+from ivr.backend.messages import path_fault
 from ivr.config import Config, load, secret
-from ivr.dialog.plan import Lookup, Notify, Plans, Transfer
+from ivr.dialog.plan import NAMED, Lookup, Notify, Plans, Transfer
 from ivr.dialog.plan_file import load_all
 from ivr.dialog.shapes import did_you_mean
 from ivr.errors import InvalidInput, IvrError, Problem, Unavailable
@@ -204,7 +205,7 @@ def _place(file: str, text: str) -> tuple[str, int] | None:
 
 
 def _backends(config: Config, plans: Plans) -> Iterator[Problem]:
-    """Steps of the plans that numbers name whose back end is not in the configuration."""
+    """Steps of the plans that numbers name whose back end is not configured, or whose path would never be sent."""
     known = [backend.name for backend in config.backend]
     for name in sorted({number.plan for number in config.number} & set(plans.by_name)):
         for step in plans.by_name[name].steps.values():
@@ -212,6 +213,8 @@ def _backends(config: Config, plans: Plans) -> Iterator[Problem]:
                 message = f"there is no back end `{step.backend}`"
                 mend = did_you_mean(step.backend, known, "add a [[backend]] of that name to the configuration")
                 yield Problem(step.at.file, message, step.at.line, field=f"{step.name}.backend", mend=mend)
+            if isinstance(step, Lookup | Notify) and (fault := path_fault(NAMED.sub("x", step.path))):
+                yield Problem(step.at.file, fault, step.at.line, field=f"{step.name}.path", mend="like /cards/{card}")
 
 
 def _transfers_to_nowhere(config: Config, plans: Plans) -> Iterator[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from ivr import __version__, app, bench, check, config, intents_cli, plans, replay, simulate
 from ivr.caller import cli as caller
 from ivr.errors import InvalidInput, IvrError
+from ivr.kb import cli as kb
 from ivr.speech import models
 
 HELP = """usage: ivr COMMAND [ARGUMENTS]
@@ -18,6 +20,7 @@ HELP = """usage: ivr COMMAND [ARGUMENTS]
   replay --plan DRAFT.yaml CALL ...|--last N   recorded calls on a draft of their plan
   simulate PLAN            call a dialplan by typing, walk it by scenarios, draw it
   intents train|eval|test|explain   what callers mean: measure it, ask it
+  kb import|search|eval|export|index           answers: take them in, find one, give them out
   models list|pull|verify  speech models: what there is, get them, check them
   bench  NAME              measure; `ivr bench` lists what
   version
@@ -32,7 +35,7 @@ def _serve(argv: list[str]) -> int:
     elif argv:
         print("usage: ivr serve [--config FILE]")
         return 0 if argv[0] in ("-h", "--help") else 2
-    return app.serve(config.load(file))
+    return app.serve(config.load(file), file)
 
 
 def _version(_: list[str]) -> int:
@@ -45,6 +48,7 @@ COMMANDS = {
     "check": check.main,
     "call": caller.main,
     "intents": intents_cli.main,
+    "kb": kb.main,
     "models": models.main,
     "plans": plans.main,
     "replay": replay.main,
@@ -72,6 +76,9 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except IvrError as error:
         print(f"ivr: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # whoever read our output has had enough (`| head`); nothing may be written at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         return 130

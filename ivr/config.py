@@ -235,6 +235,8 @@ class Store(_Section, frozen=True):
     """Folder of stereo recordings; empty: calls are not recorded."""
     messages: str = "var/messages"
     """Folder of the messages that callers leave in `record` steps."""
+    kb_index: str = "var/kb"
+    """Folder of the index of the knowledge base; made anew from the database when it is lost."""
 
 
 class Http(_Section, frozen=True):

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 from ivr.config import Config, load
@@ -112,7 +111,7 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("call", nargs="*", help="ids of recorded calls, as GET /v1/calls lists them")
     parser.add_argument("--last", type=int, default=0, metavar="N", help="the latest N calls of the plan instead")
-    parser.add_argument("--plan", required=True, metavar="DRAFT.yaml", help="the draft, with its files beside it")
+    parser.add_argument("--plan", required=True, metavar="DRAFT", help="the draft, its files beside it")
     parser.add_argument("--of", default="", metavar="NAME", help="whose calls --last takes (else the draft's name)")
     parser.add_argument("--language", default="", help="only calls that began in this language")
     parser.add_argument("--json", action="store_true", help="everything as JSON")
@@ -121,7 +120,7 @@ def main(argv: list[str]) -> int:
     if bool(options.call) == bool(options.last) or not 0 <= options.last <= MAX_CALLS:
         parser.error(f"name calls, or give --last with a number up to {MAX_CALLS}")
     config = load(options.config)
-    draft = plan_file.load(Path(options.plan))
+    draft = plan_file.load(plan_file.file_of(options.plan))
     compared = asyncio.run(_compare(config, draft, options))
     print(
         json.dumps(_as_json(draft, compared), ensure_ascii=False, indent=1)

@@ -23,7 +23,7 @@ from typing import TextIO
 from ivr import config, rehearse
 from ivr.dialog import picture, rehearsal
 from ivr.dialog.plan import Plan
-from ivr.dialog.plan_file import load
+from ivr.dialog.plan_file import file_of, load
 from ivr.dialog.rehearsal import Moment, Rehearsal
 from ivr.dialog.state import (
     Connect,
@@ -286,15 +286,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _plan_file(name: str) -> Path:
-    return Path(name) if name.endswith((".yaml", ".yml")) else Path("dialplans") / f"{name}.yaml"
-
-
 def main(argv: list[str] | None = None, source: TextIO | None = None, out: TextIO | None = None) -> int:
     """`ivr simulate`. 0 all well, 1 a scenario failed or too little was covered; raises InvalidInput, Unavailable."""
     source, out = source or sys.stdin, out or sys.stdout
     arguments = _parser().parse_args(argv)
-    plan = load(_plan_file(arguments.plan))
+    plan = load(file_of(arguments.plan))
     now = arguments.now or datetime.now(UTC).astimezone()
     for stream in (source, out):
         if isinstance(stream, TextIOWrapper):

@@ -11,7 +11,20 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 ExpectationKind = Literal[
-    "open", "yes_no", "digits", "choice", "date", "number", "money", "time", "phone", "place", "code", "text"
+    "open",
+    "yes_no",
+    "digits",
+    "choice",
+    "date",
+    "number",
+    "money",
+    "time",
+    "duration",
+    "phone",
+    "place",
+    "code",
+    "name",
+    "text",
 ]
 
 
@@ -85,7 +98,8 @@ class Filled:
     """One slot's value.
 
     Attributes:
-        value: canonical, as the slot's kind writes it: `8620`, `12.50 CNY`, `1985-03-12`, `14:30`, a place's id.
+        value: canonical, as the slot's kind writes it: `8620`, `12.50 CNY`, `1985-03-12`, `14:30`, `PT2H30M`, a place's
+            id.
         confidence: 0..1, how sure the value is.
         text: the words it was taken from, as recognised; empty when keys were pressed.
         rivals: other values of the same slot that the sound does not rule out, best first.

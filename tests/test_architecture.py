@@ -45,7 +45,7 @@ def _room(name: str, modules: str, may: str = "", never: frozenset[str] = frozen
 ROOMS = (
     # 0 words
     _room("words", "ivr ivr.errors ivr.config ivr.toml_* ivr.turn ivr.line.messages ivr.speech.protocols"
-          " ivr.speech.pcm ivr.store.records", never=CLOCKS_AND_THREADS),
+          " ivr.speech.pcm ivr.store.records ivr.kb ivr.kb.entry", never=CLOCKS_AND_THREADS),
     _room("observing", "ivr.log ivr.metrics", "words"),
     # 1 brains: pure
     _room("meaning", "ivr.understanding*", "words", CLOCKS_AND_THREADS),
@@ -62,14 +62,15 @@ ROOMS = (
     # 3 conductors
     _room("conductors", "ivr.session ivr.listening ivr.speaking ivr.publishing ivr.turn_log ivr.transfer ivr.voicemail",
           "words observing meaning dialog telephony speech store backend backend_rules"),
+    _room("kb", "ivr.kb.files ivr.kb.importing ivr.kb.indexing ivr.kb.live", "words observing meaning store"),
     # 4 doors
     _room("web", "ivr.web*", "words observing store"),
-    _room("bench", "ivr.bench*", "words observing meaning dialog ear line telephony speech store caller conductors"),
+    _room("bench", "ivr.bench*", "words observing meaning dialog ear line telephony speech store caller conductors kb"),
     # 5 root
     _room("root", "ivr.app ivr.replay ivr.plans ivr.simulate ivr.rehearse ivr.live ivr.health ivr.cli ivr.__main__"
-          " ivr.check ivr.config_doc ivr.intents_cli ivr.intent_*",
+          " ivr.check ivr.config_doc ivr.kb.cli ivr.intents_cli ivr.intent_*",
           "words observing meaning dialog ear telephony speech store backend backend_rules caller conductors web"
-          " bench"),
+          " bench kb"),
 )  # fmt: skip
 
 # Libraries that only these rooms may import, at any level.

@@ -24,6 +24,8 @@ BENCHES = {
     "reload": "ivr.bench.reload",
     "bank": "ivr.bench.bank",
     "loading": "ivr.bench.loading",
+    "kb": "ivr.bench.kb",
+    "identity": "ivr.bench.identity",
 }
 
 

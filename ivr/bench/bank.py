@@ -36,7 +36,7 @@ from ivr.speech.spoken import written
 
 NUMBERS = {"en": "500", "zh": "501"}
 NAMES = {"en": "English", "zh": "Mandarin"}
-VOICES = ("slt", "festival")
+VOICES = ("rms", "festival")
 TODAY = "2026-11-23"
 SECRET_ENV = "BENCH_BANK_SECRET"  # noqa: S105 - the name of a variable, not a secret
 LEAST = {"en": 90, "zh": 80}

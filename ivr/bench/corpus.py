@@ -22,7 +22,7 @@ from ivr.errors import Unavailable
 
 SOUNDS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 SOUND_TEXTS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
-VOICES = ("slt", "rms", "awb", "en-us", "en-gb")
+VOICES = ("slt", "awb", "en-us", "en-gb")
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 MIN_LEVEL = 1_500.0
 
@@ -105,7 +105,7 @@ def questions(language: str, folder: Path | None, seed: int) -> list[Utterance]:
     else:
         found = [
             Utterance(f"{voice}: {text}", text, "en", speak(text, "en", voice), voice)
-            for index, text in enumerate(QUESTIONS) for voice in (VOICES[index % 5], VOICES[(index + 2) % 5])
+            for index, text in enumerate(QUESTIONS) for voice in (VOICES[index % 4], VOICES[(index + 1) % 4])
         ]  # fmt: skip
     rng.shuffle(found)
     return found
@@ -134,7 +134,7 @@ def answers(kind: str, language: str, folder: Path | None, seed: int) -> list[Ut
         except Unavailable:
             found = [Utterance(t, t, "zh", speak(t, "zh")) for t in texts]
     elif kind == "yes_no":
-        found = [Utterance(t, t, "en", speak(t, "en", v), v, t) for t in ("yes", "no") for v in VOICES[:4]]
+        found = [Utterance(t, t, "en", speak(t, "en", v), v, t) for t in ("yes", "no") for v in VOICES]
         try:
             both = recorded(folder, "an4", "en") + recorded(folder, "speech_commands_v1", "en")
             found = [replace(u, label=u.text) for u in both if u.text in ("yes", "no")]
@@ -145,7 +145,7 @@ def answers(kind: str, language: str, folder: Path | None, seed: int) -> list[Ut
             found = digit_strings(folder, 20, 4, seed)
         except Unavailable:
             found = [Utterance(t, t, "en", speak(" ".join(t), "en", v), v, t)
-                     for t, v in (("8620", "slt"), ("1957", "rms"), ("6688", "awb"), ("7315", "slt"))]  # fmt: skip
+                     for t, v in (("8620", "slt"), ("1957", "en-us"), ("6688", "awb"), ("7315", "slt"))]  # fmt: skip
     rng.shuffle(found)
     return found
 

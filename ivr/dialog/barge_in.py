@@ -26,7 +26,7 @@ def while_speaking(
 ) -> Verdict:
     """The verdict while they still speak. `so_far` is a speculative understanding, when there is one.
 
-    `hotword`: only words that mean something interrupt (VoiceXML 2.1, bargeintype in section 4.1.5.1 of 2.0), and
+    `hotword`: only words that mean something interrupt (bargeintype, VoiceXML 2.0, section 4.1.5.1), and
     they do as soon as nothing is missing of them.
     """
     if hotword:

@@ -90,7 +90,13 @@ def step(plan: Plan, state: State, given: Input, now: datetime) -> Out:
     if not isinstance(here, Asking):
         return state, ()
     reply = _reply(plan, state, here, given, now)
-    return (state, ()) if reply is None else _act(plan, here, reply, now)
+    if reply is None:
+        return state, ()
+    out = _act(plan, here, reply, now)
+    if isinstance(given, Heard) and reply.elsewhere and (out[0].step, out[0].slot) == (state.step, state.slot):
+        # It leads back to the very question that is asked, so it is no answer to it.
+        return step(plan, state, Heard(replace(given.understood, intent="")), now)
+    return out
 
 
 def _reply(plan: Plan, state: State, here: Asking, given: Input, now: datetime) -> Reply | None:
@@ -99,6 +105,8 @@ def _reply(plan: Plan, state: State, here: Asking, given: Input, now: datetime) 
         first = questions.due(here, state)
         state = replace(state, slot=first.slot if first else "")
     question = questions.of(plan, here, state, today)
+    if isinstance(given, (Silence, Heard)):
+        state = replace(state, hash_due=False)
     match given:
         case Silence():
             return replies.silence(state, question)
@@ -219,7 +227,7 @@ class _Walk:
         return self._listen(here)
 
     def field_by_field(self, here: Form) -> Out:
-        """Ask for the first field alone: what asks for everything at once was not answered (VoiceXML 2.1, 2.1.6.2)."""
+        """Ask for the first field alone: what asks for everything at once was not answered (VoiceXML 2.0, 2.3.3)."""
         if (first := questions.due(here, self.state)) is not None:
             self.state = replace(self.state, slot=first.slot, no_inputs=0, no_matches=0)
         return self.ask(here, None)

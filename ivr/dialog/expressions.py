@@ -8,6 +8,7 @@ attributes, loops, assignments or powers; sizes of texts and numbers are bounded
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, DecimalException
@@ -24,11 +25,28 @@ CONSTANTS: Mapping[str, Value] = {"none": None, "true": True, "false": False}
 
 
 class ExpressionFault(ValueError):
-    """An expression that cannot be read or evaluated. `column` counts from 1, 0 when unknown."""
+    """An expression that cannot be read or evaluated. `column` counts from 1, 0 when unknown; `mend`: what to do."""
 
-    def __init__(self, message: str, column: int = 0) -> None:
+    def __init__(self, message: str, column: int = 0, mend: str = "") -> None:
         super().__init__(message)
-        self.column = column
+        self.column, self.mend = column, mend
+
+
+# What people write who know other languages, or forget the keyboard: how it looks outside quotes, what to do.
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_SLIPS = (
+    (re.compile("[“”‘’，＝＞＜（）！＋－＊／]"), "type quotes and signs without the Chinese keyboard"),
+    (re.compile("[{}]"), "write the slot without braces"),
+    (re.compile("=>|=<"), "write `>=` or `<=`"),
+    (re.compile("<>"), "write `!=`"),
+    (re.compile("(?<![=!<>])=(?!=)"), "`==` compares"),
+    (re.compile("&"), "write `and`"),
+    (re.compile(r"\|"), "write `or`"),
+    (re.compile("!(?!=)"), "write `not`"),
+    (re.compile(r"\b(?:AND|OR|NOT|IN|IF|ELSE|TRUE|FALSE)\b"), "write words like `and` in small letters"),
+    (re.compile(r"\b(?:null|None|NONE|nil)\b"), "write `none`"),
+    (re.compile(r"[\"']"), "close the quotes"),
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,15 @@ class Expression:
 
 def read(text: str, known: Collection[str]) -> Expression:
     """The expression `text`, which may look at the names in `known` only. Raises ExpressionFault."""
+    try:
+        return _read(text, known)
+    except ExpressionFault as fault:
+        bare = _QUOTED.sub("", text[:MAX_CHARS])
+        fault.mend = next((mend for slip, mend in _SLIPS if slip.search(bare)), "")
+        raise
+
+
+def _read(text: str, known: Collection[str]) -> Expression:
     if len(text) > MAX_CHARS:
         raise ExpressionFault(f"longer than {MAX_CHARS} characters")
     if text.isascii() and "\0" in text:

@@ -16,6 +16,7 @@ from ivr.dialog.expressions import Value, as_number
 from ivr.dialog.plan import NAMED, Plan, Prompt
 from ivr.dialog.state import State
 from ivr.turn import Filled
+from ivr.understanding import durations
 from ivr.understanding.slots import Slot
 
 MAX_VALUE_CHARS = 300
@@ -55,6 +56,8 @@ def _spoken(slot: Slot, value: str, language: str) -> str:
     if slot.kind == "place" and slot.places is not None:
         names = next((p.names for p in slot.places.entries if p.id == value), {})
         return next(iter(names.get(language, ())), value)
+    if slot.kind == "duration":
+        return durations.in_words(value, language)
     if slot.kind == "yes_no":
         return _YES_NO.get(language, {}).get(value, value)
     return clean(value)

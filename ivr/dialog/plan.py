@@ -1,7 +1,7 @@
 """What a dialplan is: immutable steps, events, calendars and their words. `plan_file` reads them, `engine` walks them.
 
 Everything that a file leaves out has been filled in here (event handlers are inherited: a step's own over its plan's
-over the built-in ones; VoiceXML 2.1, sections 5.2 and 6.2), so that the engine decides nothing about defaults.
+over the built-in ones; VoiceXML 2.0, section 5.2.4), so that the engine decides nothing about defaults.
 Knows nothing of YAML, calls, audio or engines.
 """
 
@@ -22,10 +22,10 @@ Prompt = Mapping[str, str]
 """Language -> words. Braces hold values spoken properly: `{card}` a slot by its kind, `{digits:8620}` a given value."""
 
 COMMANDS = ("repeat", "slower", "help", "back", "cancel", "operator", "language")
-"""The universal commands (VoiceXML 2.1 section 6.2.2 has help, exit and cancel; ETSI ES 202 076 the rest)."""
+"""The universal commands (VoiceXML 2.0, section 6.3.6, has help, exit and cancel; ETSI ES 202 076 the rest)."""
 
 BARGE_INS = ("speech", "hotword", "key", "none")
-"""What interrupts a prompt: any speech; only words that mean something there (VoiceXML 2.1, 4.1.5.1); keys; nothing."""
+"""What interrupts a prompt: any speech; only words that mean something there (VoiceXML 2.0, 4.1.5.1); keys; nothing."""
 
 NAMED = re.compile(r"\{([a-z][a-z0-9_]{0,63})\}")
 """A slot or a fact in braces; a value given in the text has a colon."""
@@ -136,7 +136,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Form:
-    """Fill slots, asking for the first one missing; one utterance may fill several (VoiceXML 2.1, section 2.1.6).
+    """Fill slots, asking for the first one missing; one utterance may fill several (VoiceXML 2.0, section 2.1.6).
 
     `prompt`, when there is one, opens the form while nothing is filled and lets the caller say everything at once.
     """

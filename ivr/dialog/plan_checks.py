@@ -18,6 +18,7 @@ from ivr.understanding.slots import Slot
 _WAITS = Ask | Menu | Form | Confirm | Record | Transfer | Hangup
 """Steps at which a call stands still until the caller, or somebody else, does something."""
 _MOST_CIRCLES = 20
+_FEW_ANSWERS = 8
 
 
 def alike(one: Slot, other: Slot) -> bool:
@@ -72,7 +73,9 @@ def _intents(linker: Linker, steps: Mapping[str, Step]) -> None:
         possible = _answers(linker, step)
         for answer in values["on"] if possible is not None else ():
             if answer not in possible:
-                mend = did_you_mean(answer, possible, "an intent of the knowledge file, or a value of the slot")
+                few = ", ".join(sorted(possible)) if len(possible) <= _FEW_ANSWERS else ""
+                otherwise = f"one of {few}" if few else "an intent of the knowledge file, or a value of the slot"
+                mend = did_you_mean(answer, possible, otherwise)
                 linker.reading.fault(("steps", name, "on", answer), f"no answer can be `{answer}`", mend)
 
 

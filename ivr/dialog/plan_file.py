@@ -26,6 +26,8 @@ from ivr.understanding.understand import Vocabulary
 
 BESIDE = (".knowledge.yaml", ".places.yaml")
 """Ends of the names of files that are no plans themselves."""
+FOLDER = Path("dialplans")
+"""Where the plans that a command names are looked for."""
 MAX_CALLED = 50
 """Plans that one plan may call, directly or not."""
 
@@ -39,7 +41,7 @@ def load_all(folder: Path) -> Plans:
     twice: set[str] = set()
     problems: list[Problem] = []
     notes: list[Problem] = []
-    files = sorted(p for p in folder.glob("*.yaml") if not p.name.endswith(BESIDE) and not p.name.startswith("."))
+    files = _plan_files(folder)
     if not files:
         problems.append(Problem(str(folder), "no dialplan here", mend="put a NAME.yaml into it"))
     for file in files:
@@ -55,6 +57,19 @@ def load_all(folder: Path) -> Plans:
         plans[plan.name] = plan
     plans = {name: plan for name, plan in plans.items() if name not in twice}
     return Plans(plans, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(notes)))
+
+
+def _plan_files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.glob("*.yaml") if not p.name.endswith(BESIDE) and not p.name.startswith("."))
+
+
+def file_of(name: str) -> Path:
+    """The file of a plan that somebody names by its path, or by its name in `FOLDER`. Raises InvalidInput."""
+    file = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
+    if not file.exists():
+        there = ", ".join(found.stem for found in _plan_files(file.parent)) or "no plans at all"
+        raise InvalidInput(Problem(str(file), "no such file", mend=f"in {file.parent} there are: {there}"))
+    return file
 
 
 def load(file: Path) -> Plan:
@@ -112,9 +127,8 @@ class _Loading:
         tree = self._tree(file)
         if tree is None:
             return None
-        given = tree.root.items.get("languages")
-        languages = form.LANGUAGES.read(given, (), Reading(tree)) if given else None
-        reading = self._reading(tree, tuple(dict.fromkeys(languages or ("en",))))
+        reading = self._reading(tree, ())
+        reading.languages = plan_slots.languages(reading)
         values = form.PLAN.read(tree.root, (), reading) or {}
         failed = len(self._failed)
         entries = self._entries(file, reading.languages)

@@ -13,14 +13,18 @@ from ivr.dialog.plan import BARGE_INS, COMMANDS
 from ivr.dialog.shapes import AnyOf, Flag, Key, ListOf, MapOf, Named, Number, Record, Shape, Tagged, Text, Word, Words
 
 MAX_STEPS = 5_000
+MAX_PLACES = 20_000
 MAX_EXPRESSION_CHARS = 500
 
 NAME = "[A-Za-z_][A-Za-z0-9_-]{0,63}"
 SLOT_NAME = "[a-z][a-z0-9_]{0,63}"
 PLAN_NAME = "[A-Za-z0-9_][A-Za-z0-9_-]{0,63}"
 
-STEP = Named("step", Text(NAME, "the name of a step", "letters, figures, _ and -", most=64))
-SLOT = Named("slot", Text(SLOT_NAME, "the name of a slot", "small letters, figures and _", most=64))
+LETTERS = "letters a to z, figures, _ and -, beginning with a letter"
+SMALL_LETTERS = "small letters a to z, figures and _, beginning with a letter"
+
+STEP = Named("step", Text(NAME, "the name of a step", LETTERS, most=64))
+SLOT = Named("slot", Text(SLOT_NAME, "the name of a slot", SMALL_LETTERS, most=64))
 SLOTS = ListOf(SLOT, 1, 20, mend="like [card, date]")
 PROMPT = Named("prompt", Words(Text()))
 PROMPTS = Named("prompts", ListOf(PROMPT, 0, 10, single=True))
@@ -39,7 +43,7 @@ def _steps_by(names: str, wanted: str, mend: str, least: int = 0) -> MapOf:
 
 
 def _by_slot(shape: Shape, least: int = 0, nullable: bool = False) -> MapOf:
-    return MapOf(shape, SLOT_NAME, "the name of a slot", "small letters, figures and _", least, 50, nullable)
+    return MapOf(shape, SLOT_NAME, "the name of a slot", SMALL_LETTERS, least, 50, nullable)
 
 
 def _next(doc: str = "the step that comes next") -> Key:
@@ -88,12 +92,13 @@ _FIELD_KEYS = {
 _FIELD_NEEDS = {"check": "invalid"}
 _FIELDS = AnyOf(
     ListOf(Record({"slot": Key(SLOT, required=True), **_FIELD_KEYS}, needs=_FIELD_NEEDS), 1, 50),
-    MapOf(
-        Record(_FIELD_KEYS, needs=_FIELD_NEEDS), SLOT_NAME, "the name of a slot", "small letters, figures and _", 1, 50
-    ),
+    MapOf(Record(_FIELD_KEYS, needs=_FIELD_NEEDS), SLOT_NAME, "the name of a slot", SMALL_LETTERS, 1, 50),
     "slot",
 )
+_WHEN = "like when: [{if: amount > 100, next: STEP}]"
+_BACKEND = "a plan names a `backend` of the configuration and a `path`"
 _EXPECTS = ("open", "yes_no")
+_DECLARED = ("digits", "number", "money", "date", "time", "phone", "place", "choice", "code", "text")
 _DECLARE = "declare it under `slots:` with `kind: {0}`, and write `slot: NAME` instead of `expect:`"
 
 STEP_FORMS: Mapping[str, Record] = {
@@ -101,7 +106,7 @@ STEP_FORMS: Mapping[str, Record] = {
     "ask": Record(
         {
             "prompt": _PROMPT,
-            "expect": Key(Word(_EXPECTS, {kind: _DECLARE.format(kind) for kind in ("digits", "choice", "date")}),
+            "expect": Key(Word(_EXPECTS, {kind: _DECLARE.format(kind) for kind in _DECLARED}),
                           "an open question, or one for yes and no"),
             "slot": Key(SLOT, "the slot it asks for, instead of `expect`"),
             "fills": Key(SLOTS, "slots that an open answer may fill on its way"),
@@ -117,7 +122,7 @@ STEP_FORMS: Mapping[str, Record] = {
     "menu": Record(
         {
             "prompt": _PROMPT,
-            "choices": Key(MapOf(_MENU_CHOICE, NAME, "the name of a choice", "letters, figures, _ and -", 1, 50),
+            "choices": Key(MapOf(_MENU_CHOICE, NAME, "the name of a choice", LETTERS, 1, 50),
                            "what may be chosen", required=True,
                            mend="like choices: {balance: {key: 1, en: [balance], zh: [余额], next: STEP}}"),
             **_SPEAKING,
@@ -162,6 +167,7 @@ STEP_FORMS: Mapping[str, Record] = {
             "timeout_s": Key(Number(0.1, 60, decimals=True), "wait for an answer, seconds", default=3.0),
             "retries": Key(Number(0, 3), "how often a failed request is tried again", default=1),
         },
+        former={"url": _BACKEND, "host": _BACKEND},
     ),
     "answer": Record(
         {"next": _next(), "unknown": Key(STEP, "where it goes without an answer", required=True)},
@@ -177,15 +183,16 @@ STEP_FORMS: Mapping[str, Record] = {
     ),
     "branch": Record(
         {
-            "when": Key(ListOf(Record({"if": Key(EXPRESSION, required=True), "next": _next()}), 1, 50),
-                        "conditions in order; the first that holds decides", required=True),
+            "when": Key(ListOf(Record({"if": Key(EXPRESSION, required=True), "next": _next()}), 1, 50, mend=_WHEN),
+                        "conditions in order; the first that holds decides", required=True, mend=_WHEN),
             "else": Key(STEP, "where it goes when none holds", required=True),
             "on_error": Key(STEP, "where it goes when a condition has no value"),
         },
+        former={"if": _WHEN, "then": _WHEN},
     ),
     "hours": Record(
         {
-            "calendar": Key(Text(NAME, "the name of a calendar", "letters, figures, _ and -"), required=True),
+            "calendar": Key(Text(NAME, "the name of a calendar", LETTERS), required=True),
             "open": Key(STEP, required=True),
             "closed": Key(STEP, required=True),
             "holiday": Key(STEP, "`closed` when left out"),
@@ -204,6 +211,7 @@ STEP_FORMS: Mapping[str, Record] = {
             "connected": Key(STEP, "where the caller goes when the other side has left; hung up when left out"),
         },
         either=("target", "targets"),
+        former={"next": "every outcome has its own way: `busy`, `no_answer`, `failed` and, if you like, `connected`"},
     ),
     "record": Record(
         {
@@ -249,19 +257,22 @@ _RANGE = Number(-(10**9), 10**9)
 _CHOICE = Record({}, languages=Words(PHRASES))
 
 SLOT_FORMS: Mapping[str, Record] = {
-    "digits": Record({"min": Key(_LIMIT, "least digits"), "max": Key(_LIMIT, "most digits"), **_SENSITIVE}),
+    "digits": Record({"min": Key(_LIMIT, "least digits"), "max": Key(_LIMIT, "most digits"),
+                      "luhn": Key(Flag(), "the last digit checks the others, by Luhn's rule"), **_SENSITIVE}),
     "number": Record({"min": Key(_RANGE, "least"), "max": Key(_RANGE, "most"), **_SENSITIVE}),
     "money": Record({"currency": Key(Text("[A-Z]{3}", "a currency", "ISO 4217, like CNY"), default="CNY"),
                      **_SENSITIVE}),
     "date": Record(_SENSITIVE),
     "time": Record(_SENSITIVE),
+    "duration": Record(_SENSITIVE),
     "yes_no": Record(_SENSITIVE),
     "phone": Record({"country": Key(Text("[A-Z]{2}", "a country", "ISO 3166, like CN")), **_SENSITIVE}),
     "place": Record({"places": Key(Text(r"[A-Za-z0-9_-]+\.places\.yaml", "a file of places", "NAME.places.yaml, beside "
                                         "the plan"), required=True), **_SENSITIVE}),
-    "choice": Record({"choices": Key(MapOf(_CHOICE, NAME, "the name of a choice", "letters, figures, _ and -", 1, 500),
+    "choice": Record({"choices": Key(MapOf(_CHOICE, NAME, "the name of a choice", LETTERS, 1, 500),
                                      "value -> ways to say it per language", required=True), **_SENSITIVE}),
     "code": Record({"min": Key(_LIMIT, "least characters"), "max": Key(_LIMIT, "most characters"), **_SENSITIVE}),
+    "name": Record(_SENSITIVE),
     "text": Record(_SENSITIVE),
 }  # fmt: skip
 
@@ -269,7 +280,8 @@ _DAY = "|".join(DAYS)
 _CALENDAR = Record(
     {
         "zone": Key(ZONE, "time zone of the hours; the plan's when left out"),
-        "hours": Key(MapOf(ListOf(Text("[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}", "opening hours", "like 09:00-17:30"),
+        "hours": Key(MapOf(ListOf(Text("[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}", "opening hours",
+                                       "like 09:00-17:30; a day that is closed is left out"),
                                   1, 10, single=True), f"(?:{_DAY})(?:-(?:{_DAY}))?",
                            "a day or days", "like mon-fri or sat", 1), "when somebody is there", required=True),
         "holidays": Key(MapOf(Text(), "(?:[0-9]{4}-)?[0-9]{2}-[0-9]{2}", "a day", "like 2026-10-01, or 01-01 for every "
@@ -279,7 +291,7 @@ _CALENDAR = Record(
 
 
 def _named(shape: Shape, names: str, wanted: str, most: int, least: int = 0) -> MapOf:
-    return MapOf(shape, names, wanted, "letters, figures, _ and -", least, most)
+    return MapOf(shape, names, wanted, SMALL_LETTERS if names == SLOT_NAME else LETTERS, least, most)
 
 
 LANGUAGES = ListOf(Text("[a-z]{2}", "a two-letter code", "like [en, zh]"), 1, 10, mend="like [en, zh]")
@@ -308,14 +320,14 @@ PLAN = Record(
 _QUESTIONS = Record(
     {"questions": Key(ListOf(Text(), 1, 200), "ways to ask it", required=True), "answer": Key(Text(), "what is said")}
 )
-_ID = Key(Text(NAME, "an id", "letters, figures, _ and -"), required=True)
+_ID = Key(Text(NAME, "an id", LETTERS), required=True)
 
 KNOWLEDGE = Record(
     {
         "entries": Key(
             ListOf(
                 Record(
-                    {"id": _ID, "intent": Key(Text(NAME, "an intent", "letters, figures, _ and -"))},
+                    {"id": _ID, "intent": Key(Text(NAME, "an intent", LETTERS))},
                     languages=Words(_QUESTIONS, every=False),
                 ),
                 most=5_000,
@@ -339,7 +351,7 @@ PLACES = Record(
                     languages=Words(Text(), every=False),
                 ),
                 1,
-                5_000,
+                MAX_PLACES,
             ),
             required=True,
         )

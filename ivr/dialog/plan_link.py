@@ -321,11 +321,12 @@ class Linker:
             expression = read(text, {*self._declared, *FACTS})
         except ExpressionFault as fault:
             lead = len(text) - len(text.lstrip())
-            mend = ""
+            mend = fault.mend
             if lost := re.match(r"there is no slot `(\w+)`", str(fault)):
                 if not self.whole:
                     return None
-                mend = did_you_mean(lost[1], self._declared, "declare it under `slots:`")
+                unknown = "declare it under `slots:`, or put a text in quotes"
+                mend = mend or did_you_mean(lost[1], self._declared, unknown)
             self.reading.fault(path, str(fault), mend, shift=max(0, fault.column - 1) + lead)
             return None
         for name in expression.names & set(self.slots):
@@ -344,3 +345,5 @@ class Linker:
                     self.reading.fault(path, "nothing in `{}`", "name a slot: {card}")
                     continue
                 self.slot(name, path, use=True)
+        if "{" in (rest := _PLACEHOLDER.sub("", text)) or "}" in rest:
+            self.reading.fault(path, "a brace without its other half", "a value stands in one pair: {card}")

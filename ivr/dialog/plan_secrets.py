@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
 
-from ivr.dialog.plan import Ask, Events, Form, Record, Step
+from ivr.dialog.plan import Ask, Events, Form, Menu, Record, Step
 from ivr.dialog.plan_link import Linker
 from ivr.dialog.plan_yaml import Path_
 from ivr.understanding.slots import Slot
@@ -46,20 +46,25 @@ _WHOLE_PAIRS = {
 }  # fmt: skip
 
 _SECRETS = (
-    (re.compile(r"\bPINs?\b|\bpin (?:code|number)\b|密码|口令"), "a PIN or a password"),
+    (re.compile(r"\bpins?\b|\bP[. ]I[. ]N\b|\bsecret (?:code|number)\b|密码|口令", re.IGNORECASE),
+     "a PIN or a password"),
     (re.compile(r"\b(?:password|passcode)s?\b", re.IGNORECASE), "a password"),
-    (re.compile(r"\bCV[VC]2?\b|\bsecurity code\b|安全码", re.IGNORECASE), "a card's security code"),
+    (re.compile(r"\bCV[VC]2?\b|\bsecurity code\b|\b(?:digits|figures|number|code) on the back\b|安全码"
+                r"|背面的?(?:[三四3-4]位)?(?:数字|号码|代码)", re.IGNORECASE), "a card's security code"),
     (re.compile(r"\bone[- ]time (?:code|pass\w*)\b|\bverification code\b|\bOTP\b|\bcode (?:we|I) (?:just )?sent\b"
-                r"|验证码|校验码|动态码", re.IGNORECASE), "a one-time code"),
+                r"|\bcode (?:from|in) (?:the|your|our) (?:text|message|SMS|e-?mail|app)\b|验证码|校验码|动态码"
+                r"|短信[里中上]?的?(?:[四六4-6]位)?(?:数字?|号码|代码)", re.IGNORECASE), "a one-time code"),
 )  # fmt: skip
 _NUMBERS = (
-    (re.compile(r"\bidentity (?:card )?number\b|\bID (?:card )?number\b|\bsocial security number\b|身份证号",
+    (re.compile(r"\bidentity (?:card )?number\b|\bID (?:card )?number\b|\bsocial security number\b|\bpassport number\b"
+                r"|身份证号|护照号|(?:说|输入|提供|报|念)[^，。]{0,6}身份证(?!明)",
                 re.IGNORECASE), "a whole identity number"),
-    (re.compile(r"\bcard number\b|\bnumber (?:of|on) (?:your|the) (?:\w+ )?card\b|\ball .{0,20}digits of your card\b"
+    (re.compile(r"\bcard number\b|\b(?:number|digits) (?:of|on) (?:your|the) (?:\w+ )?card\b"
                 r"|卡号", re.IGNORECASE), "a whole card number"),
 )  # fmt: skip
 _PART = re.compile(
-    r"\b(?:last|final|first) (?:\w+ )?(?:digits?|figures?|numbers?|characters?)\b|\blast (?:three|four|six|[346])\b"
+    r"\b(?:last|final|first) (?:(?:two|three|four|five|six|[2-6]) )?(?:digits?|figures?|numbers?|characters?)\b"
+    r"|\blast (?:three|four|six|[346])\b"
     r"|[后末尾前][三四六346]|尾号|末尾",
     re.IGNORECASE,
 )
@@ -69,7 +74,7 @@ _GIVE = re.compile(
     re.IGNORECASE,
 )
 _TOPIC = re.compile(r"\b(?:forg[oe]t\w*|reset|change|unlock|lost|my)\b|忘|重置|修改|挂失|找回|我的", re.IGNORECASE)
-_SENTENCES = re.compile(r"(?<=[.!?。！？；;])")
+_SENTENCES = re.compile(r"(?<=[!?。！？；;])|(?<=\.)(?=\s)")
 
 
 def check(linker: Linker, steps: Mapping[str, Step]) -> None:
@@ -107,6 +112,8 @@ def _questions(
         case Ask(expect=expect, slot=slot) if expect != "yes_no":
             taken: Taken = "wish" if expect == "open" else _taken(slots.get(slot))
             yield from _prompts(step.prompt, step.events, path, taken)
+        case Menu():
+            yield from _prompts(step.prompt, step.events, path, "wish")
         case Record():
             yield from _prompts(step.prompt, step.events, path, "value")
         case Form():
@@ -128,6 +135,7 @@ def _prompts(
     for key in ("no_input", "no_match"):
         for index, words in enumerate(getattr(events, key)):
             yield (*path, key, index), words, taken
+    yield (*path, "help"), events.help, "wish"
 
 
 def _secret_slot(slot: Slot) -> str:
@@ -145,7 +153,8 @@ def _secret_slot(slot: Slot) -> str:
     limits = {slot.min, slot.max}
     if slot.kind in ("digits", "code") and limits & set(IDENTITY_CHARACTERS):
         return "a whole identity number"
-    if slot.kind == "digits" and limits & set(CARD_DIGITS):
+    within = CARD_DIGITS.start - 1 <= slot.min and 0 < slot.max <= CARD_DIGITS.stop
+    if slot.kind == "digits" and (limits & set(CARD_DIGITS) or within):
         return "a whole card number"
     return ""
 

@@ -9,15 +9,19 @@ import keyword
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import phonenumbers
+from babel import Locale
+from babel.languages import get_official_languages
 from babel.numbers import is_currency
 
 from ivr.dialog.calendar import DAYS, MINUTES_A_DAY, Calendar, Opening
 from ivr.dialog.expressions import CONSTANTS
 from ivr.dialog.plan import FACTS
+from ivr.dialog.plan_format import LANGUAGES
 from ivr.dialog.plan_yaml import Path_
 from ivr.dialog.shapes import Reading, did_you_mean
 from ivr.understanding.knowledge import Entry
@@ -25,6 +29,26 @@ from ivr.understanding.places import Place, Places
 from ivr.understanding.slots import Slot
 
 _RESERVED = {*FACTS, *CONSTANTS}
+
+
+def languages(reading: Reading) -> tuple[str, ...]:
+    """The languages a plan says it speaks, English when it says nothing, none when they cannot be made out.
+
+    What is not even a list of codes is told when the plan is read.
+    """
+    given = reading.file.root.items.get("languages")
+    if given is None:
+        return ("en",)
+    trial = Reading(reading.file)
+    codes = LANGUAGES.read(given, ("languages",), trial) or ()
+    known = Locale("en").languages
+    for index, code in enumerate(codes):
+        if code not in known:
+            spoken = get_official_languages(code.upper(), de_facto=True)
+            mend = f"did you mean `{spoken[0]}`?" if spoken else "ISO 639-1, like zh"
+            reading.fault(("languages", index), f"there is no language `{code}`", mend)
+    told = len(trial.problems) > len(reading.file.problems) or not known.keys() >= set(codes)
+    return () if told else tuple(dict.fromkeys(codes))
 
 
 def slots(
@@ -85,8 +109,11 @@ def calendar(values: Mapping[str, Any], plan_zone: str, path: Path_, reading: Re
             item = (*where, index) if len(times) > 1 else where
             if (minutes := _minutes(times_of_day, item, reading)) is not None:
                 openings += [Opening(day, *minutes) for day in _days(days)]
-    if len(openings) > len(set(openings)):
-        reading.fault((*path, "hours"), "the same hours twice", "remove one of them")
+    for one, other in pairwise(sorted(openings, key=lambda o: (o.day, o.opens))):
+        if one.day == other.day and other.opens < _ends(one):
+            mend = "give each hour of a day once; hours for some days do not replace those for others"
+            reading.fault((*path, "hours"), f"{DAYS[one.day]} has hours that overlap", mend)
+            break
     for day in values["holidays"]:
         try:
             date.fromisoformat(day if len(day) == 10 else f"2024-{day}")
@@ -94,6 +121,11 @@ def calendar(values: Mapping[str, Any], plan_zone: str, path: Path_, reading: Re
             reading.fault((*path, "holidays", day), f"`{day}` is no day of the calendar", "like 2026-10-01 or 10-01")
     used = zone(own, (*path, "zone"), reading) if own else plan_zone
     return Calendar(used, tuple(openings), dict(values["holidays"]))
+
+
+def _ends(opening: Opening) -> int:
+    """Minutes after midnight of its day."""
+    return opening.closes + MINUTES_A_DAY * (opening.closes < opening.opens)
 
 
 def _days(text: str) -> list[int]:

@@ -28,7 +28,10 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _WHOLE = re.compile(r"[-+]?[0-9]{1,30}")
 _NUMBER = re.compile(r"[-+]?(?:\.[0-9]{1,30}|[0-9]{1,30}(?:\.[0-9]{0,30})?)(?:[eE][-+]?[0-9]{1,2})?")
+_REMARK = re.compile(r"[ \t]+#")
 _BASES = re.compile(r"0o[0-7]{1,20}|0x[0-9a-fA-F]{1,20}")
+
+_WRITE_OUT = "write it out, or put a text that begins with `*` or `&` in quotes"
 
 # Everything but the printable characters of YAML 1.2, section 5.1.
 _UNPRINTABLE = re.compile("[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
@@ -39,26 +42,52 @@ _PLAIN_WORDS = {
     "could not find expected ':'": ("a key without its `:`", "write `key: value`"),
     "did not find expected key": ("no key where one must stand", "look at the indentation and quotes above"),
     "did not find expected '-' indicator": ("no `-` where one must stand", "indent the whole list alike"),
-    "did not find expected ',' or ']'": ("a list that does not end", "close it with `]`"),
-    "did not find expected ',' or '}'": ("a mapping that does not end", "close it with `}`"),
+    "did not find expected ',' or ']'": ("a list that does not end", "a `,` or the `]` is missing"),
+    "did not find expected ',' or '}'": ("a mapping that does not end", "a `,` or the `}` is missing"),
     "found unexpected end of stream": ("the file ends inside a quoted text", "close the quotes"),
     "found character that cannot start any token": ("a character that cannot stand here", "put the text in quotes"),
     "did not find expected node content": ("no value where one must stand", "look at the brackets and commas above"),
     "did not find expected <document start>": ("words where keys must stand", "write `key: value`, indented alike"),
     "block sequence entries are not allowed in this context": ("a list that cannot stand here", "begin a new line"),
     "found unknown escape character": ("a `\\` that means nothing", "write it twice, or use single quotes"),
-    "found undefined tag handle": ("tags are not allowed", "remove the `!`"),
-}
+    "found undefined tag handle": ("tags are not allowed", "remove the `!`, or put the text in quotes"),
+    "did not find expected hexdecimal number": ("a `\\` that means nothing", "write it twice, or use single quotes"),
+    "did not find expected alphabetic or numeric character":
+        ("a `*` or `&` that cannot stand here", "put the text in quotes"),
+    "did not find expected comment or line break":
+        ("words right behind `|` or `>`", "begin them on the next line, or put the text in quotes"),
+    "mapping keys are not allowed in this context": ("a `?` that cannot stand here", "put the text in quotes"),
+}  # fmt: skip
+
+# Slips that the parser notices late, if at all: what a line looks like, what is wrong there, what to do.
+_QUOTED = re.compile(r"""(?<![^\s\[{,:])(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')""")
+_SLIPS = (
+    (re.compile(r" *(\t)"), "a tab in the indentation", "indent with spaces"),
+    (re.compile(r" *([\xa0\u2000-\u200b\u3000])\s*\S"), "a wide or special space in the indentation",
+     "indent with plain spaces"),
+    (re.compile(r"(?:[^#]*[\s{,])?[A-Za-z0-9_-]+(：)"), "a Chinese `：` after a key", "type `: ` instead"),
+    (re.compile(r"[^#]*[{\[][^#]*([，、｛｝［］])"), "Chinese punctuation between keys", "type `,` and brackets"),
+    (re.compile(r"[^#]*[{\[:] *([“”‘’])"), "quotes that are no quotes", "type `\"` instead"),
+    (re.compile(r"\s*(?:- )?[A-Za-z_][A-Za-z0-9_-]*(:)[^\s:/]"), "no space after the `:`", "write `key: value`"),
+    (re.compile(r"[^#]*: +([{\[])[^#]*[}\]]\s*[^\s,}\]#]"), "words behind a bracket",
+     "put a text that begins with `{` or `[` in quotes"),
+)  # fmt: skip
+_SLIP_LINES = 3
+"""Lines above a fault in which its cause is looked for."""
 
 
 @dataclass(slots=True)
 class Scalar:
-    """One value as it is written; `plain` when it has no quotes. Lines and columns count from 1."""
+    """One value as it is written; `plain` when it has no quotes. Lines and columns count from 1.
+
+    `remark`: it has no quotes and a comment right behind it, which may have been meant as a part of it.
+    """
 
     text: str
     plain: bool
     line: int
     column: int
+    remark: bool = False
 
     @property
     def value(self) -> str | int | float | bool | None:
@@ -152,7 +181,7 @@ class YamlFile:
 def read(file: Path) -> YamlFile:
     """The tree of `file`, which must hold one mapping. Raises InvalidInput when nothing can be made of it."""
     text = _decoded(file)
-    tree = _Tree(str(file))
+    tree = _Tree(str(file), text)
     try:
         root = tree.read(yaml.parse(text, Loader=yaml.CSafeLoader))
     except yaml.MarkedYAMLError as error:
@@ -202,18 +231,20 @@ def _syntax(file: str, text: str, error: yaml.MarkedYAMLError) -> Problem:
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     said = str(error.problem or "not valid YAML")
     message, mend = _PLAIN_WORDS.get(said, (said, ""))
-    lines = text.splitlines()
-    around = lines[max(0, line - 2) : line]
-    if any("\t" in row[: len(row) - len(row.lstrip())] for row in around):
-        message, mend = "a tab in the indentation", "indent with spaces"
+    rows = text.split("\n", line)[:line]
+    for number in range(len(rows), max(0, len(rows) - _SLIP_LINES), -1):
+        row = _QUOTED.sub(lambda quoted: "_" * len(quoted[0]), rows[number - 1])
+        for slip, what, instead in _SLIPS:
+            if found := slip.match(row):
+                return Problem(file, what, number, found.start(1) + 1, mend=instead)
     return Problem(file, message, line, column, mend=mend)
 
 
 class _Tree:
     """Builds nodes from the parser's events, one pass, refusing what is refused before it costs anything."""
 
-    def __init__(self, file: str) -> None:
-        self._file = file
+    def __init__(self, file: str, text: str) -> None:
+        self._file, self._text = file, text
         self.problems: list[Problem] = []
         self._open: list[ListNode | MapNode] = []
         self._keys: list[str | None] = []
@@ -226,8 +257,9 @@ class _Tree:
             kind = type(event)
             if kind is yaml.ScalarEvent:
                 self._begin(event)
-                mark = event.start_mark
-                self._put(Scalar(event.value, event.implicit[0], mark.line + 1, mark.column + 1))
+                mark, plain = event.start_mark, event.implicit[0]
+                remark = plain and bool(event.value) and _REMARK.match(self._text, event.end_mark.index) is not None
+                self._put(Scalar(event.value, plain, mark.line + 1, mark.column + 1, remark))
             elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
                 self._begin(event)
                 mark = event.start_mark
@@ -239,7 +271,7 @@ class _Tree:
                 self._open.pop()
                 self._keys.pop()
             elif kind is yaml.AliasEvent:
-                self._fault(event, "anchors and aliases are not allowed", "write it out")
+                self._fault(event, "anchors and aliases are not allowed", _WRITE_OUT)
                 self._put(Scalar("", True, event.start_mark.line + 1, event.start_mark.column + 1))
             elif kind is yaml.DocumentStartEvent:
                 documents += 1
@@ -262,9 +294,9 @@ class _Tree:
             self._fault(event, f"nested more than {MAX_DEPTH} deep", "see README.md, Dialplans")
             raise InvalidInput(*self.problems)
         if event.anchor is not None:
-            self._fault(event, "anchors and aliases are not allowed", "write it out")
+            self._fault(event, "anchors and aliases are not allowed", _WRITE_OUT)
         if event.tag is not None:
-            self._fault(event, "tags are not allowed", "remove the `!` and what belongs to it")
+            self._fault(event, "tags are not allowed", "remove the `!`, or put the text in quotes")
 
     def _put(self, node: Node) -> None:
         """`node` is the next thing in the innermost open list or mapping. A key of None waits for the next key."""

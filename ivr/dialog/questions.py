@@ -32,7 +32,7 @@ class Question:
 
 
 def due(form: Form, state: State) -> Field | None:
-    """The first field of the form that is not filled (VoiceXML 2.1, section 2.1.6.1)."""
+    """The first field of the form that is not filled (VoiceXML 2.0, section 2.1.6.2)."""
     return next((f for f in form.fields if f.slot not in state.slots), None)
 
 

@@ -5,7 +5,7 @@ Every moment is kept, so that the last one can be undone. Pure; knows nothing of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ivr.dialog import engine
@@ -30,12 +30,13 @@ from ivr.dialog.state import (
     Tell,
     WaitKeys,
 )
-from ivr.turn import Hypothesis, Understood
+from ivr.turn import Alternative, Hypothesis, Understood
 from ivr.understanding.understand import understand
 
 TYPED_CONFIDENCE = 0.95
 """How surely typed words count as heard, unless somebody says otherwise; 0..1."""
 MAX_SAID_CHARS = 10_000
+_RESTRICTED = ("yes_no", "choice")
 
 _TAKES: dict[type, tuple[type, ...]] = {
     Listen: (Heard, Silence, Key),
@@ -77,12 +78,19 @@ class Rehearsal:
         return self._take(self.last.state, given)
 
     def hear(self, text: str, confidence: float = TYPED_CONFIDENCE) -> Heard:
-        """What `text`, recognised so surely (0..1), means where the call stands."""
+        """What `text`, recognised so surely (0..1), means where the call stands.
+
+        Where a recogniser listens for a few words only, others are what it hears beside them.
+        """
         hypothesis = Hypothesis(text[:MAX_SAID_CHARS], confidence, engine="typed")
         listening = next((a for m in reversed(self.moments) for a in m.actions if isinstance(a, Listen)), None)
         if listening is None:
             return Heard(Understood(hypothesis))
-        return Heard(understand(self.plan.vocabulary, listening.expectation, hypothesis))
+        understood = understand(self.plan.vocabulary, listening.expectation, hypothesis)
+        if listening.expectation.kind in _RESTRICTED and understood == Understood(hypothesis):
+            beside = Hypothesis("", confidence, (Alternative(text[:MAX_SAID_CHARS], confidence),), "none_of_these")
+            understood = replace(understand(self.plan.vocabulary, listening.expectation, beside), hypothesis=hypothesis)
+        return Heard(understood)
 
     def press(self, pressed: str) -> list[Moment]:
         """Keys one after the other, then the pause that ends them."""

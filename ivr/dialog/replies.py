@@ -1,6 +1,6 @@
 """What the caller's answer to a question leads to: another step, the same question again, or more keys. Pure.
 
-Events are counted and prompts taper as in VoiceXML 2.1 (5.2.2, 4.1.6); universal commands and a menu of keys work in
+Events are counted and prompts taper as in VoiceXML 2.0 (5.2.2, 4.1.6); universal commands and a menu of keys work in
 every question; forms fill as in 2.1.6 (mixed initiative), with corrections and digressions besides.
 """
 
@@ -19,6 +19,8 @@ from ivr.turn import Filled, Hypothesis, Understood
 from ivr.understanding import slots
 
 MAX_KEYS = 32
+MAX_HEARD_CHARS = 2_000
+"""More than anybody says in one breath; it means nothing."""
 MAX_TRAIL = 20
 MAX_DIGRESSIONS = 3
 """Other questions answered before the present one has to be answered itself."""
@@ -35,6 +37,7 @@ class Reply:
 
     `way` is the key of the plan that leads to `next`, empty when none of the step's own does. `wait_keys`: an answer
     by keys has begun. `same`: say again what was said. `learnt`: something new came of it.
+    `elsewhere`: it answers nothing here, but is an intent that is followed from anywhere.
     """
 
     state: State
@@ -45,6 +48,7 @@ class Reply:
     wait_keys: bool = False
     same: bool = False
     learnt: bool = False
+    elsewhere: bool = False
 
 
 def silence(state: State, question: Question) -> Reply:
@@ -73,12 +77,14 @@ def recorded(state: State, step: Record, name: str) -> Reply:
 
 def heard(plan: Plan, state: State, step: Asking, question: Question, said: Understood, now: datetime) -> Reply:
     """The caller said something that was understood as `said`."""
+    if len(said.hypothesis.text) > MAX_HEARD_CHARS:
+        return no_match(state, question)
     if said.command and (reply := command(plan, state, step, question, said.command)) is not None:
         return reply
     if (reply := _answered(plan, state, step, question, said, now)) is not None:
         return reply
     if said.intent in plan.anywhere:
-        return Reply(replace(state, question=said), plan.anywhere[said.intent], learnt=True)
+        return Reply(replace(state, question=said), plan.anywhere[said.intent], elsewhere=True)
     if said.answer and question.events.digress and state.digressions < MAX_DIGRESSIONS:
         state = replace(state, digressions=state.digressions + 1)
         return Reply(state, say=(said.answer,), learnt=True)
@@ -179,7 +185,8 @@ def _open(plan: Plan, state: State, ask: Ask, said: Understood) -> Reply | None:
     state = _passed(replace(_with(state, said.slots, ask.fills), question=said))
     if said.intent in plan.anywhere and said.intent not in ask.on:
         return Reply(state, plan.anywhere[said.intent], learnt=True)
-    return replace(_onward(state, ask, said.intent), learnt=bool(said.intent in ask.on or said.slots))
+    elsewhere = ask.on.get(said.intent, ask.name) != ask.name
+    return replace(_onward(state, ask, said.intent), learnt=elsewhere or bool(said.slots))
 
 
 def _form(plan: Plan, state: State, form: Form, question: Question, said: Understood, now: datetime) -> Reply | None:
@@ -269,9 +276,14 @@ def _passed(state: State) -> State:
 def key(plan: Plan, state: State, step: Asking, question: Question, digit: str, now: datetime) -> Reply | None:
     """One key. Where an answer is typed it joins the others; elsewhere it means a choice or a universal command.
 
-    None while a message is recorded: keys that mean nothing do not disturb it.
+    A `#` behind an answer that its length had ended belongs to that (VoiceXML 2.0, termtimeout in 6.3.3); since it has
+    cut off what was being said, that is said again. None while a message is recorded: keys that mean nothing do not
+    disturb it.
     """
-    slot = question.slot
+    slot, due = question.slot, state.hash_due
+    state = replace(state, hash_due=False)
+    if digit == "#" and due and "#" not in question.keys:
+        return Reply(state, same=True)
     if slot is None or slot.kind not in _TAKES_KEYS:
         return _single(plan, state, step, question, digit, now)
     if digit == "#":
@@ -282,7 +294,9 @@ def key(plan: Plan, state: State, step: Asking, question: Question, digit: str, 
         return command(plan, state, step, question, "back") or no_match(state, question)
     state = replace(state, keys=state.keys + digit)
     wanted = slots.keys_wanted(slot) or MAX_KEYS
-    return keyed(plan, state, step, question, now) if len(state.keys) >= wanted else Reply(state, wait_keys=True)
+    if len(state.keys) < wanted:
+        return Reply(state, wait_keys=True)
+    return keyed(plan, replace(state, hash_due=True), step, question, now)
 
 
 def keyed(plan: Plan, state: State, step: Asking, question: Question, now: datetime) -> Reply:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from ivr.dialog import plan_yaml, state
 from ivr.dialog.plan import Plan
-from ivr.dialog.plan_format import PLAN_NAME, SLOT_NAME
+from ivr.dialog.plan_format import PLAN_NAME, SLOT_NAME, SMALL_LETTERS
 from ivr.dialog.plan_yaml import ListNode, Node, Path_, Scalar
 from ivr.dialog.rehearsal import TYPED_CONFIDENCE, Rehearsal, describe, outcome_of
 from ivr.dialog.shapes import LANGUAGE, Flag, Key, ListOf, MapOf, Number, Reading, Record, Text, Word
@@ -41,7 +41,7 @@ class _Json:
 
 _TEXT = Text(figures=True)
 _NAMED = MapOf(_TEXT, r"[\w.-]{1,64}", "a name", "letters, figures, _ . -")
-_SLOTS = MapOf(_TEXT, SLOT_NAME, "the name of a slot", "small letters, figures and _", nullable=True)
+_SLOTS = MapOf(_TEXT, SLOT_NAME, "the name of a slot", SMALL_LETTERS, nullable=True)
 
 EXPECT = Record(
     {

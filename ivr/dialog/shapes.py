@@ -17,6 +17,7 @@ from rapidfuzz.distance import OSA
 from ivr.dialog.plan_yaml import ListNode, MapNode, Node, Path_, Scalar, YamlFile
 from ivr.errors import Problem
 
+_NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
 LANGUAGE = "[a-z]{2}"
 """ISO 639-1 codes."""
 MAX_TEXT_CHARS = 2_000
@@ -32,7 +33,10 @@ def did_you_mean(word: str, known: Collection[str], otherwise: str = "") -> str:
 
 
 class Reading:
-    """One file while it is read: collects what is wrong. `languages` are those every prompt must have."""
+    """One file while it is read: collects what is wrong.
+
+    `languages` are those every prompt must have; with none it is not known which.
+    """
 
     def __init__(self, file: YamlFile, languages: tuple[str, ...] = ()) -> None:
         self.file = file
@@ -78,6 +82,8 @@ class Text:
             return reading.fault(path, f"longer than {self.most} characters", "make it shorter")
         if self.pattern and not re.fullmatch(self.pattern, node.text):
             return reading.fault(path, f"`{node.text[:60]}` is not {self.wanted}", self.mend)
+        if node.remark and not (self.pattern or self.figures):
+            return reading.fault(path, "what stands after ` #` does not belong to the text", "put the text in quotes")
         return node.text
 
     def schema(self, _definitions: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +124,9 @@ class Number:
         fits = isinstance(value, (int, float) if self.decimals else int) and not isinstance(value, bool)
         if not fits or not self.low <= value <= self.high:
             kind = "a number" if self.decimals else "a whole number"
-            return reading.wrong(path, node, f"{kind} from {self.low} to {self.high}")
+            quoted = isinstance(node, Scalar) and not node.plain and _NUMBER.fullmatch(node.text.strip())
+            mend = "remove the quotes" if quoted else ""
+            return reading.wrong(path, node, f"{kind} from {self.low} to {self.high}", mend)
         return value
 
     def schema(self, _definitions: dict[str, Any]) -> dict[str, Any]:
@@ -153,9 +161,9 @@ class Words:
 
     def read(self, node: Node, path: Path_, reading: Reading) -> dict[str, Any] | None:
         if not isinstance(node, MapNode):
-            if isinstance(node, Scalar) and isinstance(node.value, str) and len(reading.languages) == 1:
+            if isinstance(node, Scalar) and isinstance(node.value, str) and len(reading.languages) <= 1:
                 value = self.of.read(node, path, reading)
-                return None if value is None else {reading.languages[0]: value}
+                return None if value is None else dict.fromkeys(reading.languages, value)
             return reading.wrong(path, node, "words per language", "like {en: ..., zh: ...}")
         return self.read_languages(node, node.items, path, reading)
 
@@ -163,10 +171,17 @@ class Words:
         """The languages in `present`, which are keys of `node`."""
         found = {}
         for language in present:
-            if not re.fullmatch(LANGUAGE, language) or (self.every and language not in reading.languages):
+            child = node.items[language]
+            if not re.fullmatch(LANGUAGE, language) and isinstance(child, Scalar) and child.value is None:
+                reading.fault((*path, language), "cut off by a comma", "put a text that holds a comma in quotes")
+            elif not re.fullmatch(LANGUAGE, language):
+                mend = "known here are languages, like en; indent another key less"
+                reading.fault((*path, language), "not a language", mend)
+            elif self.every and reading.languages and language not in reading.languages:
                 known = ", ".join(reading.languages)
-                reading.fault((*path, language), "not a language of this plan", f"its languages are {known}")
-            elif (value := self.of.read(node.items[language], (*path, language), reading)) is not None:
+                mend = f"its languages are {known}; a new one stands in `languages:`"
+                reading.fault((*path, language), "not a language of this plan", mend)
+            elif (value := self.of.read(child, (*path, language), reading)) is not None:
                 found[language] = value
         for language in reading.languages if self.every else ():
             if language not in node.items:
@@ -224,7 +239,8 @@ class MapOf:
 
     def read(self, node: Node, path: Path_, reading: Reading) -> dict[str, Any] | None:
         if not isinstance(node, MapNode):
-            return reading.wrong(path, node, "names with a value each", self.mend)
+            mend = "write `NAME: ...` without the `-`" if isinstance(node, ListNode) else self.mend
+            return reading.wrong(path, node, "names with a value each", mend)
         if not self.least <= len(node.items):
             reading.fault(path, "nothing in it", self.mend)
         found = {}
@@ -278,12 +294,15 @@ class Record:
 
     def read(self, node: Node, path: Path_, reading: Reading) -> dict[str, Any] | None:
         if not isinstance(node, MapNode):
-            return reading.wrong(path, node, "keys with a value each", "known keys: " + ", ".join(self.keys))
+            known = "known keys: " + ", ".join(self.keys) if self.keys else "like {en: ..., zh: ...}"
+            return reading.wrong(path, node, "keys with a value each", known)
         present = [key for key in node.items if self.languages and key not in self.keys and re.fullmatch(LANGUAGE, key)]
         for key in node.items:
             if key not in self.keys and key not in present:
                 otherwise = "known here: " + ", ".join(self.keys)
                 mend = self.former.get(key) or did_you_mean(key, self.keys, otherwise)
+                if re.fullmatch(r"[A-Za-z_-]+[:：].*", key):
+                    mend = "write `key: value`, with a space after a plain `:`"
                 reading.fault((*path, key), "unknown key", mend)
         given = [key for key in self.either if key in node.items]
         if self.either and len(given) != 1:

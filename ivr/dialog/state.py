@@ -182,7 +182,8 @@ class State:
         language: the language spoken now; `dialled`: the number the caller rang.
         step: the step that waits; `slot`: the slot a form asks for there, empty while it asks openly.
         keys: keys pressed so far of an answer that is not complete.
-        no_inputs, no_matches: events of the present question, counted apart (VoiceXML 2.1, section 5.2.2).
+        hash_due: the last answer by keys ended by its length, so that a `#` right behind it belongs to it.
+        no_inputs, no_matches: events of the present question, counted apart (VoiceXML 2.0, section 5.2.2).
         digressions: other questions answered while the present one waits.
         slots: what is known.
         question: the last answer to an open question, for an `answer` step.
@@ -201,6 +202,7 @@ class State:
     step: str = ""
     slot: str = ""
     keys: str = ""
+    hash_due: bool = False
     no_inputs: int = 0
     no_matches: int = 0
     digressions: int = 0

@@ -1,6 +1,6 @@
 """How long to wait for more: the end-of-speech wait from what was heard so far and from this caller's own pauses.
 
-VoiceXML's two timers (completetimeout, incompletetimeout; VoiceXML 2.1, appendix D of 2.0) with a third between them
+VoiceXML's two timers (completetimeout, incompletetimeout; VoiceXML 2.0, appendix D) with a third between them
 that adapts to the caller. Pure; all values in ms of audio.
 """
 

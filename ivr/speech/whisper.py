@@ -44,13 +44,11 @@ _CHOICE_BARS = ((-3.6, 1.5),)
 _STRONG = (-3.6, 3.4)
 _HARDLY_SPEECH = 0.45
 # The same where there may have been no speech at all, and where words were at least read, if doubtfully.
-_SURE_OF_SPEECH = {"en": ((-3.6, 3.4),), "zh": ((-4.6, 3.0),)}
-_SURE_OF_WORDS = {"en": (), "zh": ((-4.75, 1.4),)}
-_WORDS_SCORE = -1.3
-# How much less likely than the first bar an answer may be that is worth a third look.
-_WORTH_A_LOOK = 0.5
+_SURE_OF_SPEECH = {"zh": ((-4.6, 3.0),)}
+_SURE_OF_WORDS = {"zh": ((-4.75, 1.4),)}
+_WORDS_SCORE = -2.2
 # Silence put before the speech: short answers are heard better with some.
-_LEAD_S = {("en", "yes_no"): 0.4, ("zh", "yes_no"): 0.4, ("zh", "digits"): 0.5}
+_LEAD_S = {("en", "yes_no"): 0.4, ("zh", "yes_no"): 0.8, ("zh", "digits"): 0.4}
 _SHORT_ANSWER_MS = 1_600
 # How far the best phrase of a choice may lie under what was read freely, and above the next phrase.
 _CHOICE_LEAD, _CHOICE_APART = -3.0, 1.5
@@ -200,13 +198,20 @@ class WhisperRecognizer:
     # Expected words -----------------------------------------------------------------------------------------------
 
     def _weigh(self, looks: list[Encoded], meanings: dict[str, str]) -> _Weighed:
-        """Phrase -> meaning to meanings by log-probability, averaged over the looks; a meaning's phrases add up."""
+        """Phrase -> meaning to meanings by log-probability, averaged over the looks; a meaning's phrases add up.
+
+        Mandarin's looks differ more, so their probabilities are averaged: a bad look must not outvote a good one.
+        """
         phrases = list(meanings)[:_MOST_WEIGHED]
         texts = [self._model.tokens(f"{self._space}{p[:1].upper()}{p[1:]}{self._stop}") for p in phrases]
         scores = [[math.fsum(s) for s in self._model.score(look, self._language, texts)] for look in looks]
         total: dict[str, float] = {}
         for phrase, *heard in zip(phrases, *scores, strict=True):
-            total[meanings[phrase]] = total.get(meanings[phrase], 0.0) + math.exp(math.fsum(heard) / len(looks))
+            if self._language == "zh":
+                likely = math.fsum(map(math.exp, heard)) / len(looks)
+            else:
+                likely = math.exp(math.fsum(heard) / len(looks))
+            total[meanings[phrase]] = total.get(meanings[phrase], 0.0) + likely
         ranked = sorted(((m, math.log(max(p, 1e-30))) for m, p in total.items()), key=lambda x: -x[1])
         bars = _BARS.get(self._language, _BARS["en"]).get(ranked[0][0], _CHOICE_BARS)
         return _Weighed(tuple(ranked), bars)
@@ -242,17 +247,15 @@ class WhisperRecognizer:
 
     def _read_hardly(self, encoded: Encoded, wave: np.ndarray, score: float) -> Hypothesis:
         """An answer in audio that hardly sounds like speech, where a second look is certain of it."""
-        weighed = self._weigh([encoded, self._model.encode_again(wave)], self._yes_no)
-        bars = _SURE_OF_SPEECH[self._language] + (_SURE_OF_WORDS[self._language] if score > _WORDS_SCORE else ())
+        weighed = self._look_again(encoded, wave)
+        bars = _SURE_OF_SPEECH.get(self._language, (_STRONG,))
+        if score > _WORDS_SCORE:
+            bars += _SURE_OF_WORDS.get(self._language, ())
         return self._answer(weighed.best, weighed) if weighed.over(bars) else Hypothesis("", rejected="no_speech")
 
     def _look_again(self, encoded: Encoded, wave: np.ndarray) -> _Weighed:
-        """A second look at the shifted audio, and a third where that leaves a likely answer in doubt."""
-        looks = [encoded, self._model.encode_again(wave)]
-        weighed = self._weigh(looks, self._yes_no)
-        if weighed.sure or weighed.likelihood < weighed.bars[0][0] - _WORTH_A_LOOK:
-            return weighed
-        return self._weigh([*looks, self._model.encode_again(wave, 1)], self._yes_no)
+        """What both looks at the audio make of it."""
+        return self._weigh([encoded, self._model.encode_again(wave, self._language)], self._yes_no)
 
     def _answer(self, meaning: str, weighed: _Weighed, free: Sequence[Reading] = ()) -> Hypothesis:
         confidence = weighed.confidence(meaning)

@@ -30,8 +30,6 @@ _LEAST = {"en": (-6.0, -2.2), "zh": (-3.5, -2.3)}
 _CONVINCING, _APART = 2.0, 2.0
 # A digit alone may lie that far under the least when the audio adds so much to its log-probability.
 _DOUBT, _LEAST_GAIN, _CLEAR_GAIN = 3.5, 4.2, 7.0
-# How much of what the model writes without audio is taken off.
-_PRIOR_WEIGHT = {"en": 1.0, "zh": 0.6}
 
 # Length: a bonus for the expected one, a penalty for each digit more than the bursts can hold, or fewer than there are.
 _EXPECTED_LENGTH, _OUT_OF_RHYTHM = 4.0, 6.0
@@ -140,7 +138,7 @@ class DigitReader:
         ranked = self._rank(looks, found)
         if ranked and self._convincing(ranked, found):
             return self._answer(ranked)
-        looks.append(self._model.encode_again(wave))
+        looks.append(self._model.encode_again(wave, self._language))
         self._look(looks[-1], found)
         readings, speech = freely()
         clean = False
@@ -162,10 +160,10 @@ class DigitReader:
         """Candidates, best first: of one length by gain, of several by log-probability and rhythm.
 
         Figures and words are different spellings of the same digits and add up, as does "double" or "oh". A digit
-        alone and Mandarin ones are spelt as words only: "0" would stand for "oh" among others.
+        alone is spelt as a word only: "0" would stand for "oh" among others.
         """
         candidates = found.candidates()
-        named = found.expectation.max_digits == 1 or self._language == "zh"
+        named = found.expectation.max_digits == 1
         spellings = [(d, text) for d in candidates for text in self._spellings(d, named)]
         spellings += [(d, self._space + found.otherwise[d] + self._stop) for d in candidates if d in found.otherwise]
         if not spellings:
@@ -174,8 +172,8 @@ class DigitReader:
         for look in looks:
             for digits, score in self._sums(look, spellings).items():
                 total[digits] += score / len(looks)
-        weight, priors = _PRIOR_WEIGHT.get(self._language, 1.0), self._priors[named]
-        ranked = [_Candidate(d, s, s - weight * math.fsum(priors[c] for c in d)) for d, s in total.items()]
+        priors = self._priors[named]
+        ranked = [_Candidate(d, s, s - math.fsum(priors[c] for c in d)) for d, s in total.items()]
         ranked.sort(key=lambda c: -c.gain)
         length = self._length(ranked, found)
         return sorted(ranked, key=lambda c: len(c.digits) != length)

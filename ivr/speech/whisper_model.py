@@ -27,8 +27,8 @@ SILENCE_S = 4.0
 """Silence after the speech at least."""
 
 _MOST_S = 30.0
-# Of a second and a third look: silence put before the speech, and seconds more of context.
-_LOOKS = ((0.2, 2.0), (0.05, 1.0))
+# Of a second look, by language: silence put before the speech, and seconds more of context.
+_SECOND_LOOK = {"en": (0.2, 2.0), "zh": (1.2, 0.0)}
 _FRAMES_PER_S = 50
 _SILENCE_SEEN_S = 0.8
 # The library takes as many frames of encoder output for features that are still to be encoded.
@@ -180,9 +180,9 @@ class WhisperModel:
         ]
         return found, result.no_speech_prob
 
-    def encode_again(self, wave: np.ndarray, look: int = 0) -> Encoded:
-        """A second look (0) or a third (1), shifted and longer: short-context decodes depend on where audio lies."""
-        shift_s, longer_s = _LOOKS[look]
+    def encode_again(self, wave: np.ndarray, language: str) -> Encoded:
+        """A second look: shifted, since what a short context makes of audio depends on where it lies."""
+        shift_s, longer_s = _SECOND_LOOK.get(language, _SECOND_LOOK["en"])
         return self.encode(wave, CONTEXT_S + longer_s, SILENCE_S + longer_s, shift_s)
 
     def score(self, encoded: Encoded, language: str, texts: Sequence[Sequence[int]]) -> list[list[float]]:

@@ -137,4 +137,27 @@ plan_versions = sa.Table(
     sa.Column("files", Document),
 )
 
+kb_entries = sa.Table(
+    "kb_entries",
+    metadata,
+    sa.Column("id", sa.String(128), primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("change", sa.BigInteger, nullable=False),
+    sa.Column("language", sa.String(16), nullable=False),
+    sa.Column("hash", sa.String(32), nullable=False),
+    sa.Column("removed", sa.Boolean, nullable=False),
+    sa.Column("body", Document),
+    sa.Index(None, "change"),
+)
+
+kb_versions = sa.Table(
+    "kb_versions",
+    metadata,
+    sa.Column("id", sa.String(128), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("removed", sa.Boolean, nullable=False),
+    sa.Column("body", Document),
+)
+
 WORDS = ("said", "heard", "alternatives", "value", "answer", "keys")

@@ -180,6 +180,10 @@ class Store:
 
         self._open_writer().submit("plan", "", run)
 
+    async def write(self, name: str, work: Callable[[sa.Connection], T]) -> T:
+        """What `work` returns, run by the writer in one transaction. For modules of this room. Raises Unavailable."""
+        return await self._open_writer().ask(name, work)
+
     async def flush(self) -> None:
         """Wait until everything queued so far is written or given up."""
         await self._open_writer().ask("flush", lambda _: None)
@@ -202,37 +206,37 @@ class Store:
             part, after = await self._open_writer().ask("purge", _purge_batch(before, after, self._recordings))
             total = Purged(**{f: getattr(total, f) + getattr(part, f) for f in Purged.__struct_fields__})
         if self._backend == "sqlite" and total.calls:
-            await self._read(lambda c: c.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)"))
+            await self.read(lambda c: c.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)"))
         return total
 
     # Reads --------------------------------------------------------------------------------------------------------
 
     async def call(self, call_id: str) -> CallDetail | None:
         """One call with its legs and turns; None when there is none. Raises Unavailable."""
-        return await self._read(lambda c: _call(c, call_id))
+        return await self.read(lambda c: _call(c, call_id))
 
     async def calls(self, cursor: str = "", limit: int = 50, filters: CallFilter | None = None) -> CallPage:
         """A page of calls, newest first. `limit` 1..200. Raises BadCursor, Unavailable."""
         query = _calls_query(filters or CallFilter(), _decode_cursor(cursor) if cursor else None)
-        return await self._read(lambda c: _page(c, query, max(1, min(limit, PAGE_LIMIT))))
+        return await self.read(lambda c: _page(c, query, max(1, min(limit, PAGE_LIMIT))))
 
     async def inputs(self, call_id: str) -> CallInputs | None:
         """Everything given to a call's dialog, in order; None when there is no such call. Raises Unavailable."""
-        return await self._read(lambda c: _inputs(c, call_id))
+        return await self.read(lambda c: _inputs(c, call_id))
 
     async def latest_calls(self, limit: int, plan: str = "", language: str = "") -> tuple[CallRecord, ...]:
         """The latest calls that are over and whose inputs are known, newest first. Raises Unavailable."""
         known = sa.exists().where(inputs.c.call_id == calls.c.id)
         filters = CallFilter(plan=plan or None, language=language or None)
         query = _calls_query(filters, None).where(calls.c.ended_at.is_not(None), known).limit(max(1, limit))
-        return await self._read(lambda c: tuple(_call_record(r) for r in c.execute(query).mappings()))
+        return await self.read(lambda c: tuple(_call_record(r) for r in c.execute(query).mappings()))
 
     async def running(self) -> tuple[PlanCalls, ...]:
         """How many calls of this server are running on each version of a plan. Raises Unavailable."""
         version = (calls.c.plan, calls.c.plan_version)
         own = (calls.c.server == self._server, calls.c.ended_at.is_(None))
         query = sa.select(*version, sa.func.count()).where(*own).group_by(*version).order_by(*version)
-        return await self._read(
+        return await self.read(
             lambda c: tuple(PlanCalls(plan=p, version=v, calls=n) for p, v, n in c.execute(query).all())
         )
 
@@ -240,14 +244,15 @@ class Store:
         """The versions of a plan that were published, the latest first. Raises Unavailable."""
         own = sa.select(plan_versions).where(plan_versions.c.name == name)
         query = own.order_by(plan_versions.c.at.desc(), plan_versions.c.version)
-        return await self._read(lambda c: tuple(_convert(r, PlanVersion) for r in c.execute(query).mappings()))
+        return await self.read(lambda c: tuple(_convert(r, PlanVersion) for r in c.execute(query).mappings()))
 
     async def plan_files(self, name: str, version: str) -> dict[str, str] | None:
         """The texts of a published version by file name; None when it was never published. Raises Unavailable."""
         own = (plan_versions.c.name == name, plan_versions.c.version == version)
-        return await self._read(lambda c: c.scalar(sa.select(plan_versions.c.files).where(*own)))
+        return await self.read(lambda c: c.scalar(sa.select(plan_versions.c.files).where(*own)))
 
-    async def _read(self, work: Callable[[sa.Connection], T]) -> T:
+    async def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """What `work` reads, in a reader's thread. For the modules of this room. Raises Unavailable."""
         if self._reading is None or self._reads_waiting >= _READS_WAITING:
             raise Unavailable("the database is busy with other readers" if self._reading else "the store is not open")
 

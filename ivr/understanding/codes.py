@@ -41,7 +41,31 @@ _MISHEARD = {
 _AS_IN = re.compile(r"\b([a-z]|[a-z]{2,5}) (?:as in|for|like|4|four) ([a-z]{3,})\b")
 _RUN_TOGETHER = re.compile(r"[b-df-hj-np-tv-xz]{2,3}|(?!is|my|it|at|of|in|on|so|an|as|or|no|do|go|if|up|he|we)[a-z]{2}")
 _FILLERS = frozenset(
-    {"it's", "its", "is", "the", "my", "code", "number", "reference", "it", "and", "then", "dash", "hyphen", "uh", "um"}
+    {
+        "it's",
+        "its",
+        "is",
+        "the",
+        "my",
+        "code",
+        "number",
+        "reference",
+        "it",
+        "and",
+        "then",
+        "dash",
+        "hyphen",
+        "uh",
+        "um",
+        "capital",
+        "small",
+        "upper",
+        "lower",
+        "case",
+        "letter",
+        "slash",
+        "space",
+    }
 )
 
 _LETTERS_ZH = {
@@ -53,7 +77,11 @@ _LETTERS_ZH = {
     "贼德": "z", "甲": "a", "乙": "b", "丙": "c", "丁": "d", "戊": "e",
 }  # fmt: skip
 _SYMBOLS_ZH = {**_LETTERS_ZH, **{c: str(i) for i, c in enumerate("零一二三四五六七八九")}, "幺": "1", "两": "2"}
-_CODE_ZH = re.compile("(?:[a-z0-9]| |" + "|".join(sorted(_SYMBOLS_ZH, key=len, reverse=True)) + ")+")
+_PROVINCES_ZH = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
+"""Of number plates; a code begins with one of them when a Latin letter follows."""
+_CODE_ZH = re.compile(
+    f"(?:[{_PROVINCES_ZH}](?= ?[a-z]))?(?:[a-z0-9]| |" + "|".join(sorted(_SYMBOLS_ZH, key=len, reverse=True)) + ")+"
+)
 
 _SHORTEST_PHONE, _LONGEST_PHONE = 3, 15
 """Digits of a telephone number: emergency and short codes; ITU-T E.164, section 6.2."""
@@ -68,26 +96,40 @@ def phones(said: str, language: str, country: str) -> Iterator[Span]:
     """Telephone numbers in `said`: digits, with `+` when international. Clear when `country` knows such a number."""
     for span in numbers.digit_strings(said, language):
         value = "+" + span.value[2:] if span.value.startswith("00") and len(span.value) > 9 else span.value
-        known = bool(country) and valid_phone(value, country)
+        if language == "zh" and said[: span.start].endswith("加"):
+            value = "+" + value
+        known = bool(country) and bool(full := international(value, country))
+        value = full if known else value
         if known or (not country and _SHORTEST_PHONE <= len(value.lstrip("+")) <= _LONGEST_PHONE):
             yield Span(span.start, span.end, value, clear=known, whole=known)
 
 
-def valid_phone(digits: str, country: str) -> bool:
-    """Whether there may be such a number, dialled in `country` (ISO 3166)."""
+def international(digits: str, country: str) -> str:
+    """The number as ITU-T E.164 writes it, `+8613800138000`, dialled in `country` (ISO 3166); empty when none is."""
     try:
-        return phonenumbers.is_valid_number(phonenumbers.parse(digits, country))
+        number = phonenumbers.parse(digits, country)
     except phonenumbers.NumberParseException:
+        return ""
+    valid = phonenumbers.is_valid_number(number)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if valid else ""
+
+
+def luhn(digits: str) -> bool:
+    """Whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B); false for other text."""
+    if not (digits.isascii() and digits.isdecimal()):
         return False
+    doubled = (int(d) * 2 if i % 2 else int(d) for i, d in enumerate(reversed(digits)))
+    return sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
 
 
 def _codes_en(said: str) -> Iterator[Span]:
+    said = re.sub(r"\bdouble (?:u|you)\b", lambda m: "w".ljust(len(m[0])), said.replace("x ray", "xray "))
     said = _AS_IN.sub(lambda m: m[2][0] + " " * (len(m[0]) - 1) if _letter(m[1]) in (m[2][0], "") else m[0], said)
-    words = [(m.start(), m.end(), m[0]) for m in re.finditer(r"\S+", said.replace("x ray", "xray "))]
+    words = [(m.start(), m.end(), m[0]) for m in re.finditer(r"\S+", said)]
     code, with_n, start, end, repeat = "", "", -1, -1, 1
     for begins, ends, word in [*words, (len(said), len(said), "")]:
         symbols = _symbols_en(word, bool(code))
-        if word in ("double", "triple"):
+        if word in ("double", "triple", "treble"):
             repeat = 2 if word == "double" else 3
         elif symbols and word != "and":
             start = start if code else begins
@@ -99,6 +141,11 @@ def _codes_en(said: str) -> Iterator[Span]:
             if code:
                 yield Span(start, end, code.upper(), clear=False, rivals=_rivals(code.upper(), with_n.upper()))
             code, with_n, repeat = "", "", 1
+
+
+def symbols_of(word: str) -> str:
+    """The letters and digits that one English word spells inside a code, in lower case; empty for other words."""
+    return _symbols_en(word, inside=True)
 
 
 def _letter(word: str) -> str:
@@ -123,8 +170,15 @@ def _rivals(code: str, with_n: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(r for r in (with_n, code.replace("O", "0")) if r != code))
 
 
+def _latin_zh(said: str) -> str:
+    """Mandarin `said` with English letters told by words as the letters alone, as long as before: A像apple的A, 双u."""
+    said = re.sub(r"([a-z])像[a-z]+的?(?:\1(?![a-z]))?", lambda m: m[1].ljust(len(m[0])), said)
+    said = re.sub(r"大写|小写|字母", "  ", said.replace("双u", "w "))
+    return re.sub(r"[a-z]{3,}", lambda m: (_LETTER_NAMES.get(m[0]) or m[0]).ljust(len(m[0])), said)
+
+
 def _codes_zh(said: str) -> Iterator[Span]:
-    for match in _CODE_ZH.finditer(said):
+    for match in _CODE_ZH.finditer(_latin_zh(said)):
         out, rest = "", match[0].strip()
         while rest:
             symbol = next(s for n in (3, 2, 1) if (s := rest[:n]) in _SYMBOLS_ZH or n == 1)

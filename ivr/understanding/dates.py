@@ -7,6 +7,7 @@ one nearest to today; without a today it is none. Pure: today is said by the cal
 
 from __future__ import annotations
 
+import calendar
 import datetime
 import re
 from collections.abc import Callable, Iterator
@@ -41,9 +42,29 @@ _FIRST_YEAR, _LAST_YEAR = 1850, 2149
 
 _RELATIVE = re.compile(r"\b(" + "|".join(sorted(_DAY_WORDS, key=len, reverse=True)) + r")\b")
 _COUNTED = re.compile(
-    rf"\b(?P<in>in )?(?P<run>an? |{numbers.RUN} )(?P<unit>days?|weeks?) ?(?P<way>ago|from now|from today|later)?\b"
+    rf"\b(?P<in>in )?(?P<run>an? |{numbers.RUN} )(?P<unit>days?|weeks?|fortnights?|months?|years?)"
+    r" ?(?P<way>ago|from now|from today|later)?\b"
 )
-_WEEKDAY = re.compile(rf"\b(?:(?P<which>next|this|last|coming|on) )?(?P<day>{'|'.join(_WEEKDAYS)})\b")
+_WEEKDAY = re.compile(
+    rf"\b(?P<week>a week (?:on |from )?)?(?:(?P<which>next|this|last|coming|on) )?(?P<day>{'|'.join(_WEEKDAYS)})\b"
+    r"(?P<later> week\b)?"
+)
+_MONTH_NAMED = re.compile(
+    rf"\b(?:the )?(?:(?P<day>{_ORDINAL})|(?P<edge>end|last day|beginning|start)) of"
+    rf" (?:(?P<which>last|next|this|the) month"
+    rf"|(?P<month>{_MONTH})(?: (?:of )?(?P<year>\d{{4}}))?)"
+    rf"|\b(?P<before>last|next|this) month (?:on )?the (?P<day_behind>{_ORDINAL})"
+)
+_WHICH_MONTH = {"last": -1, "next": 1, "this": 0, "the": 0}
+_FEASTS = {
+    "new year's day": (1, 1), "new year's eve": (12, 31), "christmas eve": (12, 24), "christmas day": (12, 25),
+    "christmas": (12, 25), "boxing day": (12, 26), "valentine's day": (2, 14),
+}  # fmt: skip
+_FEASTS_ZH = {
+    "元旦": (1, 1), "情人节": (2, 14), "妇女节": (3, 8), "劳动节": (5, 1), "五一节": (5, 1), "儿童节": (6, 1),
+    "建党节": (7, 1), "建军节": (8, 1), "教师节": (9, 10), "国庆": (10, 1), "国庆节": (10, 1), "十一国庆": (10, 1),
+    "平安夜": (12, 24), "圣诞节": (12, 25), "圣诞": (12, 25), "五一": (5, 1),
+}  # fmt: skip
 _DAY_FIRST = re.compile(
     rf"\b(?:the )?(?P<day>{_ORDINAL}|{numbers.RUN}) (?:day )?(?:of )?(?P<month>{_MONTH})"
     rf"(?: (?:of |in )?(?:the year )?(?P<year>{numbers.RUN}))?"
@@ -70,8 +91,15 @@ _FULL_ZH = re.compile(
 _WEEKDAY_ZH = re.compile(
     r"(?P<which>上上个?|下下个?|上个?|下个?|这个?|本)?(?:周|星期|礼拜)(?P<day>[一二三四五六日天1-6])"
 )
-_COUNTED_ZH = re.compile(rf"(?P<n>{numbers.RUN_ZH}|半)个?(?P<unit>天|周|星期|礼拜)(?P<way>以后|之后|后|以前|之前|前)")
+_COUNTED_ZH = re.compile(
+    rf"(?P<n>{numbers.RUN_ZH}|半)(?P<unit>个月|个?(?:天|周|星期|礼拜)|年)(?P<way>以后|之后|后|以前|之前|前)(?!天)"
+)
 _DAY_ONLY_ZH = re.compile(rf"(?<![月份的])(?<!{_NUMERAL_ZH})(?P<day>{_NUMERAL_ZH}{{1,3}})[号日]")
+
+_PARTS_ZH = re.compile(
+    rf"(?:(?P<year>{_NUMERAL_ZH}{{4}}|{_NUMERAL_ZH}{{2}})年)?(?:(?P<month>{_NUMERAL_ZH}{{1,2}})月)?"
+    rf"(?:(?P<day>{_NUMERAL_ZH}{{1,3}})[日号])?(?<=[年月日号])"
+)
 
 
 def dates(said: str, language: str, today: str) -> Iterator[Span]:
@@ -90,6 +118,18 @@ def breaks_off(said: str, language: str) -> bool:
     if re.search(rf"\b{_MONTH} (?:the )?{_ORDINAL}$", said):
         return False
     return bool(re.search(rf"\b{_MONTH}$|\b{_MONTH} the$|{_ORDINAL}(?: of)?$|\b(?:next|last|this)$", said))
+
+
+def parts(said: str, language: str) -> tuple[int, int, int]:
+    """Year, month and day as far as the words name them, 0 for each that they do not: "of November 1986"."""
+    if language == "zh":
+        found = _PARTS_ZH.search(said)
+        year, month, day = (found["year"], found["month"], found["day"]) if found else (None, None, None)
+        return _year_zh(year) if year else 0, _number_zh(month or ""), _number_zh(day or "")
+    month_named, ordinal = re.search(rf"\b{_MONTH}", said), re.search(rf"\b{_ORDINAL}", said)
+    years = [int(y) for y in re.findall(r"\b(?:1[89]|20)\d\d\b", said)]
+    day = _day_en(ordinal[0]) if ordinal else 0
+    return years[-1] if years else 0, _month(month_named[0]) if month_named else 0, day if day <= 31 else 0
 
 
 def compact(keys: str) -> str:
@@ -141,6 +181,28 @@ def _shifted(base: datetime.date, days: int) -> str:
         return (base + datetime.timedelta(days)).isoformat()
     except OverflowError:
         return ""
+
+
+_DAYS_OF = {"day": 1, "week": 7, "fortnight": 14, "天": 1, "周": 7, "星期": 7, "礼拜": 7}
+_MONTHS_OF = {"month": 1, "year": 12, "个月": 1, "年": 12}
+
+
+def _counted(base: datetime.date, count: int, unit: str) -> str:
+    """So many units after `base`, before it when negative; a month later is the same day, or the month's last."""
+    if unit in _DAYS_OF:
+        return _shifted(base, count * _DAYS_OF[unit])
+    year, month = _month_after(base, count * _MONTHS_OF[unit])
+    return _iso(year, month, min(base.day, _last_day(year, month))) if year else ""
+
+
+def _month_after(base: datetime.date, months: int) -> tuple[int, int]:
+    """Year and month so many months after `base`; zeros where there is no such year."""
+    year, month = divmod(base.year * 12 + base.month - 1 + months, 12)
+    return (year, month + 1) if _FIRST_YEAR <= year <= _LAST_YEAR else (0, 0)
+
+
+def _last_day(year: int, month: int) -> int:
+    return calendar.monthrange(year, month)[1]
 
 
 def _dated(match: re.Match[str], value: str, **more: object) -> Iterator[Span]:
@@ -243,8 +305,8 @@ def _relative_en(said: str, base: datetime.date | None) -> Iterator[Span]:
             continue
         values = numbers.english(match["run"].strip()) if match["run"].strip() not in ("a", "an") else (1,)
         if len(values) == 1 and values[0] < 4_000:
-            days = int(values[0]) * (7 if match["unit"].startswith("week") else 1)
-            yield from _dated(match, _shifted(base, days if ahead else -days))
+            count = int(values[0]) * (1 if ahead else -1)
+            yield from _dated(match, _counted(base, count, match["unit"].rstrip("s")))
 
 
 def _weekday_en(said: str, base: datetime.date | None) -> Iterator[Span]:
@@ -252,13 +314,37 @@ def _weekday_en(said: str, base: datetime.date | None) -> Iterator[Span]:
         return
     for match in _WEEKDAY.finditer(said):
         day, which = _WEEKDAYS.index(match["day"]), match["which"]
-        if which in ("next", "this"):
+        if match["week"] or match["later"]:
+            days = (day - base.weekday() - 1) % 7 + 8
+        elif which in ("next", "this"):
             days = day - base.weekday() + (7 if which == "next" else 0)
         elif which == "last":
             days = -((base.weekday() - day - 1) % 7 + 1)
         else:
             days = (day - base.weekday() - 1) % 7 + 1
         yield from _dated(match, _shifted(base, days))
+
+
+def _month_named_en(said: str, base: datetime.date | None) -> Iterator[Span]:
+    """ "The fifteenth of last month", "the end of the month", "the last day of February"."""
+    for match in _MONTH_NAMED.finditer(said):
+        which = match["which"] or match["before"]
+        if (base is None and (which or not match["year"])) or (match["day"] and match["month"]):
+            continue
+        if which:
+            year, month = _month_after(base, _WHICH_MONTH[which])
+        else:
+            month = _month(match["month"])
+            year = int(match["year"] or _nearest(month, 1, base)[:4])
+        ordinal, edge = match["day"] or match["day_behind"], match["edge"]
+        if year:
+            day = _day_en(ordinal) if ordinal else _last_day(year, month) if edge in ("end", "last day") else 1
+            yield from _dated(match, _iso(year, month, day))
+
+
+def _feasts_en(said: str, base: datetime.date | None) -> Iterator[Span]:
+    for match in re.finditer("|".join(sorted(_FEASTS, key=len, reverse=True)), said):
+        yield from _dated(match, _nearest(*_FEASTS[match[0]], base))
 
 
 def _day_only_en(said: str, base: datetime.date | None) -> Iterator[Span]:
@@ -278,6 +364,8 @@ def _nearest_day(day: int, base: datetime.date | None) -> str:
 # Mandarin -----------------------------------------------------------------------------------------------------------
 
 _NAMED_YEARS = {"前年": -2, "去年": -1, "今年": 0, "明年": 1, "后年": 2}
+_HALVES_ZH = {"个月": (15, "天"), "年": (6, "个月")}
+_EDGE_ZH = re.compile(r"(?:(?P<month>上个月|这个月|本月|下个月)的?月?|月)(?P<edge>[底末初])")
 _NAMED_MONTHS = {"上个月": -1, "这个月": 0, "本月": 0, "下个月": 1}
 
 
@@ -317,10 +405,19 @@ def _relative_zh(said: str, base: datetime.date | None) -> Iterator[Span]:
     for match in re.finditer(pattern, said):
         yield from _dated(match, _shifted(base, _DAY_WORDS_ZH[match[0]]))
     for match in _COUNTED_ZH.finditer(said):
-        count = _number_zh(match["n"])
-        if 0 < count < 4_000:
-            days = count * (1 if match["unit"] == "天" else 7)
-            yield from _dated(match, _shifted(base, days if match["way"].endswith("后") else -days))
+        unit, sign = match["unit"].removeprefix("个") or "", 1 if match["way"].endswith("后") else -1
+        unit = "个月" if unit == "月" else unit
+        if match["n"] == "半":
+            value = _HALVES_ZH.get(unit)
+            yield from _dated(match, _counted(base, sign * value[0], value[1]) if value else "")
+        elif 0 < (count := _number_zh(match["n"])) < 4_000:
+            yield from _dated(match, _counted(base, sign * count, unit))
+    for match in _EDGE_ZH.finditer(said):
+        year, month = _month_after(base, _NAMED_MONTHS.get(match["month"] or "本月", 0))
+        if year:
+            yield from _dated(match, _iso(year, month, _last_day(year, month) if match["edge"] in "底末" else 1))
+    for match in re.finditer("|".join(sorted(_FEASTS_ZH, key=len, reverse=True)), said):
+        yield from _dated(match, _nearest(*_FEASTS_ZH[match[0]], base))
 
 
 def _weekday_zh(said: str, base: datetime.date | None) -> Iterator[Span]:
@@ -343,6 +440,6 @@ def _day_only_zh(said: str, base: datetime.date | None) -> Iterator[Span]:
 _Reader = Callable[[str, datetime.date | None], Iterator[Span]]
 _READERS_EN: tuple[_Reader, ...] = (
     partial(_named_en, _DAY_FIRST), partial(_named_en, _MONTH_FIRST), _figures, _numbered_en, _relative_en, _weekday_en,
-    _day_only_en,
+    _month_named_en, _feasts_en, _day_only_en,
 )  # fmt: skip
 _READERS_ZH: tuple[_Reader, ...] = (_full_zh, _figures, _relative_zh, _weekday_zh, _day_only_zh)

@@ -14,21 +14,38 @@ from functools import lru_cache
 from pypinyin import Style, lazy_pinyin
 from rapidfuzz import fuzz
 
+from ivr.understanding.said import numerals
+
 YES, NO, UNSURE = "yes", "no", "unsure"
 
 # Longest first within a language: "not sure" must win over "sure", 不是 over 是.
 _YES_NO: dict[str, tuple[tuple[str, str], ...]] = {
     "en": (
         (r"(not|n't|never) (so |too |very |really |quite |entirely )?(sure|certain)", UNSURE),
+        (r"\bnot that i (can )?(remember|recall)\b", UNSURE),
+        (
+            r"\bnot that i know\b|\b(absolutely|definitely|certainly|of course|sure(ly)?|indeed) (not|no)\b"
+            r"|\bno way\b|\bhardly\b",
+            NO,
+        ),
+        (r"\bno (no )?(that's|that is|it's|it is|you're) (right|correct|true)\b", YES),
+        (r"\b(believe|hope|reckon|expect|imagine) so\b|\b(sort|kind) of\b|\b(could|may|might) be\b", UNSURE),
         (r"\b(i think|i guess|i suppose|probably|maybe|perhaps|possibly|might)\b", UNSURE),
         (r"\b(don't|do not|dunno|wouldn't) ?(know|remember|recall)\b|\bno idea\b|\bunsure\b|\bdunno\b", UNSURE),
         (r"\bnot (true|right|correct|me|mine|that|it|really|at all)\b|\bthat's not\b|\bit's not\b", NO),
-        (r"\bit (was not|wasn't|is not|isn't)\b|\bi (did not|didn't|do not|don't|have not|haven't)\b", NO),
+        (
+            r"\b(it|that|this|he|she) (was not|wasn't|is not|isn't|ain't)\b|\bi (would not|wouldn't)\b"
+            r"|\bi (did not|didn't|do not|don't|have not|haven't)\b",
+            NO,
+        ),
         (r"\b(no|nope|nah|nay|negative|never|wrong|incorrect|false|uh uh)\b", NO),
         (r"\b(no problem|no doubt|why not)\b", YES),
         (r"\b(yes|yeah|yep|yup|ya|yea|aye|correct|right|sure|ok|okay|indeed|exactly|absolutely|definitely)\b", YES),
         (
-            r"\b(of course|certainly|affirmative|true|uh huh|mm hmm|mhm|please do|go ahead|it is|it was|i did|i do)\b",
+            r"\b(of course|certainly|affirmative|true|uh huh|mm hmm|mhm|please do|go ahead|it is|it was|i did|i do"
+            r"|i would|i will|you got it|got it|spot on|sounds good|sounds right|by all means|bingo|all right"
+            r"|alright|fine"
+            r"|you bet|too right|that's me|that's the one|that's it)\b",
             YES,
         ),
     ),
@@ -41,14 +58,38 @@ _YES_NO: dict[str, tuple[tuple[str, str], ...]] = {
 _YES_NO_ZH: tuple[tuple[tuple[str, ...], str], ...] = (
     (("不太确定", "不确定", "不清楚", "不知道", "不记得", "说不准", "不好说", "没把握", "不太清楚"), UNSURE),
     (("好像", "可能", "也许", "大概", "想一想", "想想", "应该吧", "或许", "让我想", "是吧"), UNSURE),
-    (("是不是我",), UNSURE),
+    (("是不是我", "应该是", "我想是", "差不多", "不一定", "记不清", "没想好", "不敢肯定", "不肯定"), UNSURE),
     (
         ("不是", "不对", "不行", "不要", "不用", "没有", "没做", "不认识", "不可以", "错了", "不同意", "否", "从来没"),
         NO,
     ),
     (("没错", "没问题", "不错"), YES),
+    (("算了", "不必", "当然不", "先别", "别了", "别弄", "别这样"), NO),
     (("不", "没"), NO),
-    (("是的", "对的", "对", "是", "嗯", "好的", "好", "行", "可以", "确认", "正确", "同意", "要", "有"), YES),
+    (
+        (
+            "当然",
+            "就是",
+            "是我",
+            "肯定",
+            "必须的",
+            "是的",
+            "对的",
+            "对",
+            "是",
+            "嗯",
+            "好的",
+            "好",
+            "行",
+            "可以",
+            "确认",
+            "正确",
+            "同意",
+            "要",
+            "有",
+        ),
+        YES,
+    ),
 )
 
 _DIGIT_WORDS: dict[str, dict[str, str]] = {
@@ -67,6 +108,10 @@ _DIGIT_PINYIN = {
     "ling": "0", "dong": "0", "yi": "1", "yao": "1", "er": "2", "liang": "2", "san": "3", "si": "4", "shi": "",
     "wu": "5", "liu": "6", "qi": "7", "ba": "8", "jiu": "9",
 }  # fmt: skip
+# Digits as they are said over the radio, and counted: 两个八 is 88.
+_OVER_RADIO = str.maketrans("洞拐勾俩", "零七九两")
+_COUNTS_ZH = {"一": 1, "两": 2, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "双": 2}
+_COUNTED_ZH = re.compile(r"([一两二三四五六]|双)(?:(?<=双)|个)([零一二三四五六七八九\d])")
 _TENS = {
     "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
     "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50,
@@ -93,7 +138,8 @@ def yes_no(text: str, language: str) -> str:
     if said in (YES, NO, UNSURE):
         return said
     if language == "zh":
-        return _yes_no_zh(said)
+        english = " ".join(re.findall(r"[a-z']+", said))
+        return _yes_no_zh(re.sub(r"[a-z']+", "", said)) or (yes_no(english, "en") if english else "")
     found = {value for pattern, value in _YES_NO.get(language, ()) if re.search(pattern, said)}
     if UNSURE in found:
         return UNSURE
@@ -103,15 +149,28 @@ def yes_no(text: str, language: str) -> str:
     return ""
 
 
+# Said before the answer without meaning anything; what only questions have. 是我 and the like stay answers.
+_LEADING_ZH = re.compile("^(?:[啊哦噢呃额唔哎诶喂]|那个|这个|那|特别|非常|很|真)+(?=.)")
+_QUESTION_ZH = re.compile(
+    "^(?:有没有|是不是|能不能|可不可以|要不要|好不好|会不会|行不行|请问)|[吗呢]$|你是谁|是多少|多少钱|什么时候|在哪|为什么|怎么"
+)
+
+
 def _yes_no_zh(said: str) -> str:
-    """Words of two characters first, as written and then as they sound (美有 is 没有); single characters last."""
-    said = said.replace(" ", "")
+    """Words of two characters first, as written and then as they sound (美有 is 没有); single characters last.
+
+    A question answers nothing (你们有停车场吗 is no yes), and a single 是 or 有 means yes only at the beginning.
+    """
+    said = _LEADING_ZH.sub("", said.replace(" ", ""))
+    if _QUESTION_ZH.search(said):
+        return ""
     sounds = f" {' '.join(pinyin(said))} "
     for words, value in _YES_NO_ZH:
         if any(len(w) > 1 and (w in said or f" {' '.join(pinyin(w))} " in sounds) for w in words):
             return value
     for words, value in _YES_NO_ZH:
-        if any(len(w) == 1 and (w in said or f" {pinyin(w)[0]} " == sounds) for w in words):
+        found = (w for w in words if len(w) == 1)
+        if any((said.startswith(w) if value == YES else w in said) or f" {pinyin(w)[0]} " == sounds for w in found):
             return value
     return ""
 
@@ -128,8 +187,8 @@ def digits(text: str, language: str) -> str:
             out.append(token * repeat)
         elif token in words:
             out.append(words[token] * repeat)
-        elif token in ("double", "triple"):
-            repeat = {"double": 2, "triple": 3}[token]
+        elif token in ("double", "triple", "treble"):
+            repeat = 3 - (token == "double")  # noqa: S105 - no secret
             continue
         elif token in _TENS:
             out.append(str(_TENS[token])[: 1 if _TENS[token] >= 20 and _next_is_unit(tokens, token, words) else None])
@@ -145,7 +204,8 @@ def _next_is_unit(tokens: list[str], token: str, words: dict[str, str]) -> bool:
 
 
 def _digits_zh(said: str) -> str:
-    said = said.replace(" ", "")
+    said = numerals(said.replace(" ", "").translate(_OVER_RADIO))
+    said = _COUNTED_ZH.sub(lambda m: m[2] * _COUNTS_ZH[m[1]], said)
     for filler in ("尾号是", "尾号", "号码是", "号码", "是"):
         said = said.removeprefix(filler)
     out, other = [], 0

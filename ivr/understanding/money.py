@@ -29,7 +29,8 @@ _UNITS_ZH = {
     "人民币": "CNY", "块钱": "CNY", "元钱": "CNY", "块": "CNY", "元": "CNY", "圆": "CNY", "美元": "USD",
     "美金": "USD", "刀": "USD", "欧元": "EUR", "英镑": "GBP", "港币": "HKD", "港元": "HKD", "日元": "JPY",
     "日币": "JPY", "韩元": "KRW", "韩币": "KRW", "澳元": "AUD", "加元": "CAD", "新加坡元": "SGD", "新币": "SGD",
-    "瑞士法郎": "CHF",
+    "瑞士法郎": "CHF", "dollars": "USD", "dollar": "USD", "usd": "USD", "euros": "EUR", "euro": "EUR", "pounds": "GBP",
+    "rmb": "CNY", "yuan": "CNY", "hkd": "HKD",
 }  # fmt: skip
 
 
@@ -44,7 +45,7 @@ _EN = re.compile(
 )
 _EN_BARE = re.compile(numbers.RUN)
 _ZH = re.compile(
-    rf"(?:(?P<before>人民币|美元|美金|欧元|英镑|港币))?(?P<whole>{numbers.RUN_ZH})(?P<unit>{_either(list(_UNITS_ZH))})"
+    rf"(?:(?P<before>人民币|美元|美金|欧元|英镑|港币))?(?P<whole>{numbers.RUN_ZH}|半)(?P<unit>{_either(list(_UNITS_ZH))})"
     r"(?:零(?P<only>[\d一二两三四五六七八九])分钱?|零?(?P<mao>[\d一二两三四五六七八九半])(?:毛|角)?(?P<last>钱)?(?:(?P<fen>[\d一二两三四五六七八九])分?)?"
     r"(?![\d十百千万点月号年]))?"
     rf"|(?P<alone>[\d一二两三四五六七八九十]+)(?:毛|角)(?:钱|(?P<alone_fen>[\d一二两三四五六七八九])分?)?"
@@ -138,7 +139,7 @@ def _named_zh(said: str, currency: str) -> tuple[Span, ...]:
         if any(match.start() < end and start < match.end() for start, end in taken):
             continue
         if match["whole"]:
-            whole = numbers.mandarin(match["whole"])
+            whole = Decimal("0.5") if match["whole"] == "半" else numbers.mandarin(match["whole"])
             if whole is None:
                 continue
             of = _UNITS_ZH.get(match["before"] or "") or _UNITS_ZH[match["unit"]]

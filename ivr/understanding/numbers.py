@@ -27,19 +27,20 @@ TENS = {
     "twenty": 20, "thirty": 30, "forty": 40, "fourty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
     "ninety": 90,
 }  # fmt: skip
-_SCALES = {"thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000, "k": 1_000}
+_SCALES = {"thousand": 1_000, "grand": 1_000, "million": 1_000_000, "billion": 1_000_000_000, "k": 1_000}
 _VALUES = {**UNITS, **TEENS, **TENS}
 _DIGIT_WORDS = {
     **{word: str(value) for word, value in UNITS.items()},
     "oh": "0", "o": "0", "nought": "0", "naught": "0", "nil": "0", "niner": "9",
 }  # fmt: skip
-_REPEATED = {"double": 2, "triple": 3}
+_REPEATED = {"double": 2, "triple": 3, "treble": 3}
 _MISHEARD_DIGITS = {"to": "2", "too": "2", "for": "4", "fore": "4", "ate": "8", "won": "1", "tree": "3"}
 
 _VALUE = r"(?:\d+(?:\.\d+)?|" + "|".join(sorted(_VALUES, key=len, reverse=True)) + r")\b"
-_MORE = r"(?:hundred|thousand|million|billion|k|dozen|point|oh)\b"
+_MORE = r"(?:hundred|thousand|grand|million|billion|k|dozen|point|oh)\b"
 RUN = (
-    rf"(?:(?:a|half a)\s(?=(?:hundred|thousand|million|dozen)\b)|\b(?:hundred|thousand)\b|\b{_VALUE}|point\s(?=\w))"
+    rf"(?:(?:a|half a)\s(?=(?:hundred|thousand|million|dozen)\b)"
+    rf"|(?<!few )(?<!several )\b(?:hundred|thousand)\b|\b{_VALUE}|point\s(?=\w))"
     + (rf"(?:\s?(?:and\sa\shalf\b|(?:and\s)?(?:{_VALUE}|{_MORE})))*+")
 )
 """Pattern of English words and figures that belong to numbers."""
@@ -153,19 +154,41 @@ def plain_decimal(value: Decimal) -> str:
 def numbers(said: str, language: str) -> Iterator[Span]:
     """Numbers in the normalised text `said`; none is clear, as any of them may count something."""
     if language == "zh":
-        for found in re.finditer(rf"(负|零下)?({RUN_ZH})(半)?", said):
-            value = mandarin(found[2])
+        for found in re.finditer(rf"(负|零下)?(?:(?P<of>{RUN_ZH})分之)?({RUN_ZH}|半(?=个|$))(个?半)?", said):
+            value = Decimal("0.5") if found[3] == "半" else mandarin(found[3])
+            if found["of"] and found["of"] != "百" and value is not None:
+                value = _share(value, mandarin(found["of"]))
             if value is not None:
-                value += Decimal("0.5") if found[3] and value < 100 else 0
+                value += Decimal("0.5") if found[4] and value < 100 else 0
                 yield Span(*found.span(), plain_decimal(-value if found[1] else value), clear=False)
         return
-    for found in re.finditer(rf"\b(minus |negative )?({RUN})", said):
+    for found in _PARTS_EN.finditer(said):
+        count = _COUPLE if found["couple"] else _parts(found["run"], found["part"])
+        if count is not None:
+            yield Span(*found.span(), plain_decimal(count), clear=False)
+    for found in re.finditer(rf"\b(minus |negative )?({RUN})(?! (?:thirds?|quarters?|halves)\b)", said):
         values = english(found[2])
         if len(values) == 1:
             yield Span(*found.span(), plain_decimal(-values[0] if found[1] else values[0]), clear=False)
         elif len(values) == 2 and values[0] < 10 and 20 <= values[1] < 100:
             # "two fifty" counted, not paid, is two hundred and fifty.
             yield Span(*found.span(), plain_decimal(values[0] * 100 + values[1]), clear=False, score=0.7)
+
+
+_COUPLE = Decimal(2)
+_PARTS_EN = re.compile(rf"(?<!and )\b(?:(?P<couple>a couple)|(?P<run>{RUN}|an?) (?P<part>half|halves|quarters?)\b)")
+
+
+def _parts(run: str, part: str) -> Decimal | None:
+    """Three quarters; None when more than one number is said."""
+    values = (Decimal(1),) if run in ("a", "an") else english(run)
+    return values[0] / (2 if part.startswith("hal") else 4) if len(values) == 1 and values[0] < 100 else None
+
+
+def _share(count: Decimal, of: Decimal | None) -> Decimal | None:
+    """四分之三; None for what has no end in decimals, like a third."""
+    value = count / of if of else None
+    return value if value is not None and value == round(value, 4) else None
 
 
 def digit_strings(said: str, language: str) -> Iterator[Span]:

@@ -15,14 +15,15 @@ from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 from ivr.turn import ExpectationKind, Filled
-from ivr.understanding import codes, dates, expected, money, numbers, times
+from ivr.understanding import codes, dates, durations, expected, money, names, numbers, times
 from ivr.understanding.places import Match, Places
-from ivr.understanding.said import Span, normal, sounding
+from ivr.understanding.said import Span, normal, numerals, sounding
 
 Readings = Sequence[tuple[str, float]]
 """Texts and their confidences in 0..1, best first."""
 
 _WHOLE_TEXT = ("open", "text")
+_COUNTS = ("number", "money")
 _READINGS = 5
 # What a value is worth that was only found by how the Mandarin sounds.
 _BY_SOUND = 0.85
@@ -48,6 +49,11 @@ _DIGITS_AHEAD_ZH = (
 )
 
 
+# "Not the red one", 不要红色; in English, and in Mandarin.
+_NOT_THIS = (
+    re.compile(r"\b(?:not|no|don't want|don't mean|instead of|rather than)(?: the| a| my)? $"),
+    re.compile(r"(?:不是|不要|不想要|不用|别|除了)(?:我的|那个|这个)?$"),
+)
 _DIRECTIONS = {
     "from": re.compile(r"(?:\b(?:from|out of)(?: my| the)? $|[从自由])(?:我的?)?$"),
     "to": re.compile(r"(?:\b(?:to|into)(?: my| the)? $|[到给往至入])(?:我的?)?$"),
@@ -68,6 +74,7 @@ class Slot:
         places: for `place`: the places there are.
         currency: ISO 4217 code of money said without one.
         country: ISO 3166 code of the country whose telephone numbers are meant; empty takes any digits.
+        luhn: the last of the digits checks the others (ISO/IEC 7812-1, annex B).
         sensitive: masked in records and logs and silenced in recordings.
     """
 
@@ -79,6 +86,7 @@ class Slot:
     places: Places | None = None
     currency: str = "CNY"
     country: str = ""
+    luhn: bool = False
     sensitive: bool = False
 
 
@@ -162,8 +170,9 @@ def from_keys(slot: Slot, keys: str, today: str = "") -> str:
     if slot.kind == "time":
         return times.compact(keys)
     if slot.kind == "phone":
-        known = codes.valid_phone(keys, slot.country) if slot.country else 3 <= len(keys) <= 15
-        return keys if keys.isdecimal() and known else ""
+        if not keys.isdecimal():
+            return ""
+        return codes.international(keys, slot.country) if slot.country else keys if 3 <= len(keys) <= 15 else ""
     return {"1": "yes", "2": "no"}.get(keys, "") if slot.kind == "yes_no" else ""
 
 
@@ -212,15 +221,41 @@ def _best(slot: Slot, text: str, language: str, today: str) -> tuple[Span | None
         return Span(0, len(said), value, clear=False, whole=len(value) == slot.max), said
     spellings = [(said, 1.0)]
     if language == "zh":
+        if slot.kind in _COUNTS:
+            spellings[0] = (numerals(said), 1.0)
         if slot.kind == "money":
-            spellings.insert(0, (money.unit_misheard(said), 1.0))
+            spellings.insert(0, (money.unit_misheard(spellings[0][0]), 1.0))
         spellings.append((sounding(said), _BY_SOUND))
+    best: Span | None = None
     for spelt, worth in spellings:
         spans = [s for s in _spans(slot, spelt, language, today) if _fits(slot, s.value)]
-        if spans:
-            best = max(spans, key=lambda s: (s.clear, s.end - s.start, s.score))
-            return replace(best, score=best.score * worth), said
-    return None, said
+        if not spans:
+            continue
+        longest = max(spans, key=lambda s: (s.clear, s.end - s.start, s.score))
+        if best is None:
+            best = replace(longest, score=longest.score * worth)
+        elif (
+            slot.kind in _COUNTS and longest.value != best.value and longest.end - longest.start > best.end - best.start
+        ):
+            # 是二 is "it is two", and twelve.
+            best = replace(best, rivals=(*best.rivals, longest.value))
+    return best or _in_other_words(slot, said, language, today), said
+
+
+def _in_other_words(slot: Slot, said: str, language: str, today: str) -> Span | None:
+    """Digits said as one number (eight thousand six hundred and twenty), and English inside Mandarin."""
+    if slot.kind == "digits":
+        counted = [s for s in numbers.numbers(said, language) if s.value.isdecimal() and _fits(slot, s.value)]
+        if counted:
+            return max(counted, key=lambda s: s.end - s.start)
+    if (
+        language == "zh"
+        and (english := re.sub(r"[^a-z0-9'+.: ]", " ", said)).strip()
+        and re.search("[a-z]{2}", english)
+    ):
+        span, _ = _best(slot, english, "en", today)
+        return replace(span, start=0, end=len(said), score=span.score * _BY_SOUND) if span else None
+    return None
 
 
 def _spans(slot: Slot, said: str, language: str, today: str) -> Iterable[Span]:
@@ -233,18 +268,24 @@ def _spans(slot: Slot, said: str, language: str, today: str) -> Iterable[Span]:
             return dates.dates(said, language, today)
         case "time":
             return times.times(said, language)
+        case "duration":
+            return durations.durations(said, language)
+        case "name":
+            return names.names(said, language)
         case "phone":
             return codes.phones(said, language, slot.country)
         case "code":
             return codes.codes(said, language)
         case "digits":
-            return numbers.digit_strings(said, language)
+            return (replace(s, value=s.value.lstrip("+")) for s in numbers.digit_strings(said, language))
         case _:
             return ()
 
 
 def _fits(slot: Slot, value: str) -> bool:
-    """Whether the value is within the slot's bounds."""
+    """Whether the value is within the slot's bounds, and its check digit is right where it has one."""
+    if slot.luhn and not codes.luhn(value):
+        return False
     if slot.kind in ("digits", "code", "text"):
         return slot.min <= len(value) and (not slot.max or len(value) <= slot.max)
     if slot.kind == "number" and slot.max > slot.min:
@@ -353,7 +394,11 @@ def _phrases_in(slot: Slot, said: str, language: str) -> list[Span]:
 def _chosen(slot: Slot, text: str, said: str, language: str) -> Span | None:
     """The choice that the answer says, alone or in a sentence, as spelt or nearly; None when it says two."""
     inside: list[Span] = []
-    for span in sorted(_phrases_in(slot, said, language), key=lambda s: s.start - s.end):
+    phrases = _phrases_in(slot, said, language)
+    wanted = [s for s in phrases if not _NOT_THIS[language == "zh"].search(said[: s.start])]
+    if phrases and not wanted:
+        return None
+    for span in sorted(wanted, key=lambda s: s.start - s.end):
         if not any(span.start < s.end and s.start < span.end for s in inside):
             inside.append(span)
     if inside:
@@ -420,6 +465,8 @@ def _mid_value(slot: Slot, said: str, language: str) -> bool:
         return dates.breaks_off(said, language)
     if slot.kind == "time":
         return times.breaks_off(said, language)
+    if slot.kind == "duration":
+        return durations.breaks_off(said, language)
     if slot.kind in ("number", "money"):
         return bool(re.search(r"[点负零]$" if language == "zh" else r"\b(?:point|and|minus|a)$", said))
     return False

@@ -21,6 +21,8 @@ _EN = re.compile(
     rf"\b(?P<at>at |by |around |about )?(?:"
     rf"(?P<fraction>half|a quarter|quarter|(?P<minutes>{numbers.RUN})(?: minutes?)?)"
     rf" (?P<way>past|after|to|before|till) (?P<hour>{_HOUR_EN})"
+    rf"|half (?P<half_of>{_HOUR_EN})|(?:oh|zero) (?P<early>{_HOUR_EN}) hundred(?: hours)?"
+    rf"|(?P<military>{numbers.RUN}) hours"
     rf"|(?P<clock>\d{{1,2}}[:.]\d{{2}})(?![.\d])"
     rf"|(?P<run>{numbers.RUN})(?! (?:of|more|point|time|moment|person)\b)"
     rf")(?P<oclock> o'?\s?clock)?(?: (?P<part>{_PART_EN})\b)?"
@@ -114,6 +116,13 @@ def _times_en(said: str) -> Iterator[Span]:
             if 0 < minutes < 60:
                 yield from _span(match, _around(hour, sign * minutes, half), clear, True)
             continue
+        if match["half_of"]:
+            yield from _span(match, _placed(_hour_en(match["half_of"]), 30, half), True, True)
+            continue
+        if match["early"] or match["military"]:
+            hour, minutes = (_hour_en(match["early"]), 0) if match["early"] else _military(match["military"])
+            yield from _span(match, (_clock(hour, minutes), ()), True, True)
+            continue
         if match["clock"]:
             hour, minutes = (int(part) for part in re.split("[:.]", match["clock"]))
         else:
@@ -126,6 +135,15 @@ def _times_en(said: str) -> Iterator[Span]:
         whole = bool(half or match["clock"] or match["oclock"] or minutes)
         clear = clear and (match["at"] != "at " or hour <= 12 or bool(minutes))
         yield from _span(match, _placed(hour, minutes, half), clear, whole)
+
+
+def _military(run: str) -> tuple[int, int]:
+    """Fifteen hundred hours, or 0930; two hours are no time of day."""
+    values = numbers.english(run)
+    if len(values) != 1 or (values[0] < 100 and len(run) != 4):
+        return -1, 0
+    hour, minutes = divmod(int(values[0]), 100)
+    return hour, minutes
 
 
 def _minutes_en(run: str) -> int:

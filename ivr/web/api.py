@@ -1,4 +1,5 @@
-"""The routes. Reads the store and a status function; changes nothing but the dialplans, by loading them anew.
+"""The routes. Reads the store and a status function; changes the dialplans, by loading them anew, and through `web.kb`
+the entries of the knowledge base.
 
 Runs on the asyncio thread. Every route but `/healthz` and `/readyz` needs the bearer token; every error is a
 `problem+json`; HEAD works wherever GET does.
@@ -19,6 +20,7 @@ from ivr import metrics
 from ivr.store.store import BadCursor, Store, recording_path
 from ivr.web import openapi, query
 from ivr.web.guard import BODY_LIMIT_BYTES, Guard, body_limit
+from ivr.web.kb import KbApi, Searching
 from ivr.web.page import PAGE, PAGE_POLICY
 from ivr.web.problem import RETRY_AFTER_S, Refusal, middleware
 from ivr.web.status import PlanDetail, PlanList, Reloaded, Status, health
@@ -35,6 +37,7 @@ def create_app(
     token: str,
     recordings_dir: Path | None = None,
     messages_dir: Path | None = None,
+    knowledge: Searching | None = None,
     token_env: str = "IVR_TOKEN",  # noqa: S107 - the name of a variable, not a token
 ) -> web.Application:
     """The application; `ivr.web.server.start` runs it.
@@ -46,6 +49,7 @@ def create_app(
         token: what clients send; empty shuts all but the health routes.
         recordings_dir: where recordings lie, None when calls are not recorded.
         messages_dir: where the messages lie that callers left.
+        knowledge: searches the knowledge base; None where there is none.
         token_env: name of the environment variable of the token, for the text of a 401.
     """
     guard = Guard(token, token_env, OPEN_PATHS)
@@ -67,6 +71,7 @@ def create_app(
     ):
         app.router.add_get(path, handler)
     app.router.add_post("/v1/plans/reload", api.reload)
+    app.router.add_routes(KbApi(store, knowledge).routes())
     app.on_response_prepare.append(_headers)
     return app
 

@@ -14,6 +14,8 @@ from aiohttp import web
 from ivr.web.problem import Refusal
 
 BODY_LIMIT_BYTES = 65_536
+BODY = web.RequestKey("body", bytes)
+"""Where a request keeps what was sent with it."""
 _BODY_WITHIN_S = 10
 
 
@@ -59,18 +61,20 @@ class Guard:
 
 @web.middleware
 async def body_limit(request: web.Request, handler) -> web.StreamResponse:
-    """No route takes a body; a small one is read and ignored, a large or slow one ends the connection."""
+    """A small body is read into `request[BODY]`, where few routes look; a large or slow one ends the connection."""
+    request[BODY] = b""
     if request.body_exists:
         too_large = Refusal(413, f"at most {BODY_LIMIT_BYTES} bytes", headers={"Connection": "close"})
         if (request.content_length or 0) > BODY_LIMIT_BYTES:
             raise too_large
         try:
             async with asyncio.timeout(_BODY_WITHIN_S):
-                size = 0
+                body = bytearray()
                 async for chunk in request.content.iter_any():
-                    size += len(chunk)
-                    if size > BODY_LIMIT_BYTES:
+                    body += chunk
+                    if len(body) > BODY_LIMIT_BYTES:
                         raise too_large
+                request[BODY] = bytes(body)
         except TimeoutError:
             raise Refusal(408, "the body came too slowly", headers={"Connection": "close"}) from None
     return await handler(request)

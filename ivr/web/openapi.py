@@ -6,8 +6,11 @@ from typing import Any, get_args
 
 import msgspec
 
+from ivr.kb.entry import ID, LANGUAGES, KbEntry, KbFound, KbPage, KbQuery, KbVersions
 from ivr.line.messages import Cause
+from ivr.store.kb import KbSaved
 from ivr.store.records import CallDetail, CallInputs, CallPage
+from ivr.web.kb import PAGE_DEFAULT, PAGE_LIMIT, KbRollback
 from ivr.web.problem import CONTENT_TYPE as PROBLEM
 from ivr.web.problem import Problem
 from ivr.web.query import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, TEXT_MAX
@@ -41,6 +44,7 @@ _PROBLEMS = {
     "400": ("A parameter is wrong; `errors` names it", None),
     "401": ("No token, or a wrong one; `detail` says how to set one", {"WWW-Authenticate": _header("The challenge")}),
     "404": ("There is no such thing", None),
+    "409": ("It has changed since, or is there already", None),
     "405": ("Another method than this path has", {"Allow": _header("What is allowed")}),
     "408": ("A body that came too slowly", None),
     "413": ("A body over 64 KiB", None),
@@ -63,8 +67,18 @@ def _get(summary: str, answers: dict[str, Any], tag: str, parameters: tuple = ()
     return {"get": operation, "head": operation | {"summary": f"{summary}: headers only", "responses": head}}
 
 
-def _post(summary: str, answers: dict[str, Any], tag: str) -> dict:
-    return {"post": {"summary": summary, "tags": [tag], "responses": answers}}
+def _post(summary: str, answers: dict[str, Any], tag: str, parameters: tuple = (), body: str = "") -> dict:
+    return {"post": _operation(summary, answers, tag, parameters, body)}
+
+
+def _operation(summary: str, answers: dict[str, Any], tag: str, parameters: tuple = (), body: str = "") -> dict:
+    """One that is no GET; `body` names the schema of what is sent."""
+    operation: dict[str, Any] = {"summary": summary, "tags": [tag], "responses": answers}
+    if parameters:
+        operation["parameters"] = list(parameters)
+    if body:
+        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": _ref(body)}}}
+    return operation
 
 
 def _query(name: str, text: str, **schema: Any) -> dict[str, Any]:
@@ -92,6 +106,18 @@ _PLAN_NAME = {
     "description": "The name of a dialplan",
     "schema": {"type": "string"},
 }
+_ENTRY_ID = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "The id of an entry",
+    "schema": {"type": "string", "pattern": f"^{ID.pattern}$"},
+}
+_ENTRIES_QUERY = (
+    _query("cursor", "`next` of the page before", type="string", minLength=1, maxLength=128),
+    _query("limit", "Entries on a page", type="integer", minimum=1, maximum=PAGE_LIMIT, default=PAGE_DEFAULT),
+    _query("language", "Only entries of this language", type="string", enum=list(LANGUAGES)),
+)
 _TEXT = {"type": "string", "minLength": 1, "maxLength": TEXT_MAX}
 _CALLS_QUERY = (
     _query("cursor", "`next` of the page before", type="string", minLength=1, maxLength=CURSOR_MAX),
@@ -192,9 +218,59 @@ def _plan_paths() -> dict[str, Any]:
     }
 
 
+def _kb_paths() -> dict[str, Any]:
+    saved = {"200": _body("What became of it; searches see it", _JSON, _ref("KbSaved"))}
+    broken = _problems("400", "401", "404", "409", "503")
+    missing = _problems("401", "404", "503")
+    one = (_ENTRY_ID,)
+    return {
+        "/v1/kb/search": _post(
+            "The entries that answer a question, best first, with their scores",
+            {"200": _body("What was found", _JSON, _ref("KbFound")), **_problems("400", "401", "503")},
+            "kb",
+            body="KbQuery",
+        ),
+        "/v1/kb/entries": _get(
+            "Entries by id",
+            {"200": _body("A page", _JSON, _ref("KbPage")), **_problems("400", "401", "503")},
+            "kb",
+            _ENTRIES_QUERY,
+        )
+        | _post(
+            "A new entry",
+            {"201": saved["200"], **_problems("400", "401", "409", "503")},
+            "kb",
+            body="KbEntry",
+        ),
+        "/v1/kb/entries/{id}": _get(
+            "An entry", {"200": _body("The entry", _JSON, _ref("KbEntry")), **missing}, "kb", one
+        )
+        | {
+            "put": _operation(
+                "Make or change an entry; with `version` only if that is the newest",
+                saved | broken,
+                "kb",
+                one,
+                "KbEntry",
+            ),
+            "delete": _operation("Take an entry out; its versions stay", saved | missing, "kb", one),
+        },
+        "/v1/kb/entries/{id}/versions": _get(
+            "Every version of an entry, the newest first",
+            {"200": _body("The versions", _JSON, _ref("KbVersions")), **missing},
+            "kb",
+            one,
+        ),
+        "/v1/kb/entries/{id}/rollback": _post(
+            "Put an earlier version back, as a new one", saved | broken, "kb", one, "KbRollback"
+        ),
+    }
+
+
 def document() -> dict[str, Any]:
     """The whole document, ready for JSON."""
     types = [CallPage, CallDetail, CallInputs, PlanList, PlanDetail, Reloaded, Health, Ready, Problem]
+    types += [KbQuery, KbFound, KbEntry, KbPage, KbVersions, KbSaved, KbRollback]
     _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     return {
         "openapi": "3.1.0",
@@ -209,8 +285,9 @@ def document() -> dict[str, Any]:
             {"name": "server", "description": "The server itself"},
             {"name": "calls", "description": "Records of calls"},
             {"name": "plans", "description": "Dialplans in force"},
+            {"name": "kb", "description": "The knowledge base: questions and their answers"},
         ],
-        "paths": _server_paths() | _call_paths() | _plan_paths(),
+        "paths": _server_paths() | _call_paths() | _plan_paths() | _kb_paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {

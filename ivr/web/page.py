@@ -38,6 +38,16 @@ PAGE = """<!doctype html>
   <dd>one of them</dd>
   <dt>POST /v1/plans/reload</dt>
   <dd>load the dialplans now; what was loaded, and every fault</dd>
+  <dt>POST /v1/kb/search</dt>
+  <dd>the entries of the knowledge base that answer a question, with their scores</dd>
+  <dt><a href="/v1/kb/entries">/v1/kb/entries</a></dt>
+  <dd>the entries; POST adds one</dd>
+  <dt>/v1/kb/entries/{id}</dt>
+  <dd>one of them; PUT changes it, DELETE takes it out</dd>
+  <dt>/v1/kb/entries/{id}/versions</dt>
+  <dd>all its versions</dd>
+  <dt>POST /v1/kb/entries/{id}/rollback</dt>
+  <dd>put one of them back</dd>
   <dt><a href="/openapi.json">/openapi.json</a></dt>
   <dd>all of this for programs (OpenAPI 3.1)</dd>
 </dl>

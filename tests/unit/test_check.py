@@ -219,6 +219,15 @@ def test_a_backend_serves_without_its_secrets_and_that_is_noted(house, monkeypat
     assert not [line for line in run()[1] if line.startswith("note: backend")]
 
 
+def test_a_step_that_could_not_be_sent_is_told(house):
+    change(house, "    path: /branches\n", "    path: /../branches/{near}\n", "dialplans/bank.yaml")
+    change(house, 'name = "bank"', 'name = "bonk"')
+    status, said = run()
+    assert status == 1
+    assert any(line.endswith("find_branch.path: the path has .. in it (like /cards/{card})") for line in said), said
+    assert any(line.endswith("there is no back end `bank` (did you mean `bonk`?)") for line in said), said
+
+
 def test_a_webhook_secret_that_is_none_is_told_and_not_shown(house, monkeypatch):
     line = change(house, "[http]", BACKEND) + 4
     monkeypatch.setenv("CORE_WEBHOOK_SECRET", "hush")

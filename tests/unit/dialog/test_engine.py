@@ -40,7 +40,8 @@ ROUND = """
 operator: help
 events: {no_match: [], tries: 20}
 steps:
-  ask: {kind: ask, expect: open, prompt: Well?, on: {lost: ask}, next: ask}
+  ask: {kind: ask, expect: open, prompt: Well?, on: {lost: lost}, next: ask}
+  lost: {kind: say, prompt: Blocked., next: ask}
   help: {kind: ask, expect: open, prompt: A person?, next: ask}
 """
 FAULTY = """
@@ -156,7 +157,25 @@ def test_odd_words_are_survived_from_the_ear_on(name, language, text):
     check(*engine.step(plan, state, Heard(said), NOW))
 
 
+@pytest.mark.parametrize("text", ["x" * 10_000, "一" * 10_000])
+def test_more_than_anybody_says_is_a_no_match(text):
+    """Even where any words are an answer."""
+    state, _ = engine.step(SHIPPED["bank"], State("en"), Started(), NOW)
+    state, actions = engine.step(SHIPPED["bank"], state, Heard(Understood(Hypothesis(text, 0.9), text)), NOW)
+    assert (state.step, state.no_matches) == ("question", 1)
+    assert spoken(actions) == ["I did not understand that. Please say in a few words what you need."]
+
+
 # Loops ----------------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_that_leads_back_to_its_question_is_nothing_new():
+    """Whoever only says hello is helped by a person in the end."""
+    state, _ = engine.step(SHIPPED["bank"], State("en"), Started(), NOW)
+    for _ in range(engine.MAX_IDLE):
+        assert state.step == "question"
+        state, _ = engine.step(SHIPPED["bank"], state, question("greeting"), NOW)
+    assert state.step != "question"
 
 
 def test_a_circle_that_waits_for_nobody_ends_in_words(tmp_path):
@@ -181,7 +200,7 @@ def test_questions_that_lead_nowhere_new_lead_to_a_person(tmp_path):
 
 
 def test_learning_something_is_no_loop(tmp_path):
-    """An intent with a way of its own is something new every time."""
+    """An intent with a way of its own to another step is something new every time."""
     assert walk(plan_of(tmp_path, ROUND), [question("lost")] * 50)[0].step == "ask"
 
 

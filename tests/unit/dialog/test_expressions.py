@@ -118,6 +118,24 @@ def test_what_is_refused(text, says, column):
 
 
 @pytest.mark.parametrize(
+    ("text", "mend"),
+    [
+        ("age = 5", "`==` compares"), ("age => 5", "write `>=` or `<=`"), ("age <> 5", "write `!=`"),
+        ("age && name", "write `and`"), ("age || name", "write `or`"), ("!age", "write `not`"),
+        ("age AND name", "write words like `and` in small letters"), ("age == null", "write `none`"),
+        ("None", "write `none`"), ("{age} == 5", "write the slot without braces"), ("name == 'Li", "close the quotes"),
+        ("name == “李”", "type quotes and signs without the Chinese keyboard"), ("age ＞ 5", "type quotes and signs"),
+        ("agge == '= & {x} ＞'", ""),
+    ],
+)  # fmt: skip
+def test_slips_are_told_what_to_write_instead(text, mend):
+    with pytest.raises(ExpressionFault) as wrong:
+        read(text, {"age", "name"})
+    assert wrong.value.mend.startswith(mend)
+    assert bool(wrong.value.mend) == bool(mend)
+
+
+@pytest.mark.parametrize(
     "text",
     ["1 / 0", "age / empty", "name + 1", "-name", "empty + 1", "number(name)", "name > 3", "card * 1000000000000",
      "round(sum, 'many')", "round(name)", "round(sum, empty)", "last(card, name)", "min(age, empty)", "true + 1",

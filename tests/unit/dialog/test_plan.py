@@ -323,11 +323,28 @@ def test_a_fault_in_a_called_plan_is_told_once_for_the_whole_folder(tmp_path):
         (('zh: "再见。"', "fr: x, zh: y"), 12, "not a language of this plan", "en, zh"),
         (("start: ask", "start: asks"), 2, "there is no step `asks`", "did you mean `ask`?"),
         (("languages: [en, zh]", "languages: english"), 1, "must be a list", "like [en, zh]"),
+        (("[en, zh]", "[en, cn]"), 1, "there is no language `cn`", "did you mean `zh`?"),
+        (("expect: yes_no", "expect: money"), 6, "`money` is not known", "with `kind: money`"),
+        (
+            ('{en: "Bye.", zh: "再见。"}', "\n      en: Press # now\n      zh: 再见。"),
+            13,
+            "what stands after ` #`",
+            "in quotes",
+        ),
+        (('"Bye."', "Bye, my friend"), 12, "cut off by a comma", "put a text that holds a comma in quotes"),
+        (('"Bye."', '"Bye {today"'), 12, "a brace without its other half", "{card}"),
+        (('"再见。"', '"{{today}}再见。"'), 12, "a brace without its other half", "{card}"),
+        (("  bye:\n", "  再见:\n"), 10, "`再见` is not the name of a step", "letters a to z"),
+        (("give_up: bye", 'tries: "2"'), 8, "must be a whole number", "remove the quotes"),
+        (("kind: hangup", "kind: branch\n    if: today"), 12, "unknown key", "like when: [{if: amount > 100"),
+        (("kind: hangup", "kind: lookup\n    url: https://x.example"), 12, "unknown key", "a `backend` of the config"),
+        (("kind: hangup", "kind: transfer\n    next: ask"), 12, "unknown key", "every outcome has its own way"),
+        (("kind: ask", "kind: ask\n    tries:3: 1"), 6, "unknown key", "with a space after"),
         (("give_up: bye", "tries: 0"), 8, "must be a whole number from 1 to 20", ""),
         (("give_up: bye", "tries: yes"), 8, "must be a whole number", ""),
         (("give_up: bye", "digress: yes"), 8, "must be true or false", ""),
         (("give_up: bye", "no_input:"), 8, "nothing in it", ""),
-        (("give_up: bye", "on: {maybe: bye}"), 8, "no answer can be `maybe`", "a value of the slot"),
+        (("give_up: bye", "on: {maybe: bye}"), 8, "no answer can be `maybe`", "one of no, unsure, yes"),
         (("give_up: bye", "commands: [repaet]"), 8, "`repaet` is not known", "did you mean `repeat`?"),
         (('"Well?"', '"Well, {card}?"'), 7, "there is no slot `card`", "declare it"),
         (("  bye:", "  be ye:"), 10, "`be ye` is not the name of a step", "letters"),
@@ -357,6 +374,8 @@ def test_a_fault_is_named_with_its_line_and_a_mend(tmp_path, change, line, messa
         ('"22:00-02:00"', '"22:00-26:00"', "`22:00-26:00` is no time of day"),
         ('"22:00-02:00"', '"9-17"', "`9-17` is not opening hours"),
         ('"22:00-02:00"', '"09:00-09:00"', "opens for no time at all"),
+        ("tue: [", "sat: ['23:00-01:00'], tue: [", "sat has hours that overlap"),
+        ('"13:00-24:00"', '"11:30-24:00"', "tue has hours that overlap"),
         ("fri-mon", "friday", "`friday` is not a day or days"),
         ('"12-25"', '"13-25"', "`13-25` is no day of the calendar"),
         ("calendar: office, open", "calendar: ofice, open", "there is no calendar `ofice`"),
@@ -408,7 +427,7 @@ def test_a_fault_in_an_expression_has_its_column(tmp_path):
     (fault,) = problems(tmp_path, text)
     row = text.splitlines()[fault.line - 1]
     assert row[fault.column - 1 :].startswith("other")
-    assert fault.mend == "declare it under `slots:`"
+    assert fault.mend == "declare it under `slots:`, or put a text in quotes"
 
 
 def test_all_faults_are_found_at_once(tmp_path):
@@ -504,7 +523,7 @@ def test_a_knowledge_file_is_checked_too(tmp_path, text, line, message):
     [
         ("places:\n  - {id: a, zh: 西单}\n", "no name in `en`"),
         ("places:\n  - {id: a, en: X}\n  - {id: a, en: Y}\n", "a second place `a`"),
-        ("places: []\n", "must be a list of 1 to 5000"),
+        ("places: []\n", "must be a list of 1 to 20000"),
         ("places:\n  - {id: A b, en: X}\n", "`A b` is not an id"),
     ],
 )

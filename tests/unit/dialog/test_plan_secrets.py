@@ -81,6 +81,13 @@ def test_other_slots_are_not(tmp_path, name, slot):
         ("Please say your full card number.", "a whole card number"),
         ("The number on your card, please.", "a whole card number"),
         ("Please say your identity card number.", "a whole identity number"),
+        ("And what is your pin?", "a PIN or a password"),
+        ("Your P.I.N. please.", "a PIN or a password"),
+        ("The secret number of your card?", "a PIN or a password"),
+        ("The three digits on the back of your card?", "a card's security code"),
+        ("The code from the text message?", "a one-time code"),
+        ("The first eight digits of your card?", "a whole card number"),
+        ("Please say your passport number.", "a whole identity number"),
         ("We never sell data. Now your password, please.", "a password"),
     ],
 )
@@ -97,6 +104,10 @@ def test_english_questions_for_secrets_are_refused(tmp_path, en, what):
         ("卡背面的安全码是多少？", "a card's security code"),
         ("请输入完整的银行卡号。", "a whole card number"),
         ("请报一下您的身份证号码。", "a whole identity number"),
+        ("请说出您的身份证。", "a whole identity number"),
+        ("请说护照号码。", "a whole identity number"),
+        ("请说卡背面的三位数字。", "a card's security code"),
+        ("请输入短信里的六位数。", "a one-time code"),
     ],
 )
 def test_mandarin_questions_for_secrets_are_refused(tmp_path, zh, what):
@@ -111,6 +122,8 @@ def test_mandarin_questions_for_secrets_are_refused(tmp_path, zh, what):
         ("The last four of your card.", "请说银行卡尾号。"),
         ("Never tell us your PIN. How many cards do you have?", "请不要告诉我们密码。您有几张卡？"),
         ("Spinning or typing?", "请说密云的电话。"),
+        ("The first four digits of your card?", "卡背面的电话打过吗？请说是哪一天。"),
+        ("Bring your identity card. Which day?", "请带身份证来。哪一天方便？"),
     ],
 )
 def test_parts_and_warnings_are_fine(tmp_path, en, zh):
@@ -129,6 +142,16 @@ def test_an_open_question_may_name_a_secret_as_a_topic_and_not_ask_for_it(tmp_pa
                    "prompt: {en: x, zh: 是}, next: end}") == []  # fmt: skip
     asking = "{en: 'Please tell me your PIN.', zh: '请告诉我您的密码。'}"
     assert refused(tmp_path, DIGITS, step=f"{{kind: ask, next: end, prompt: {asking}}}") == ["a PIN or a password"] * 2
+
+
+def test_a_menu_and_its_help_ask_for_none_either(tmp_path):
+    menu = (
+        "{kind: menu, prompt: %s, choices: {x: {key: 1, en: x, zh: 是, next: b}}%s}\n"
+        "  b: {kind: ask, slot: it, prompt: %s, next: end}"
+    )
+    asking, fine = "{en: 'Key in your PIN.', zh: '请输入密码。'}", "{en: Yes?, zh: 是吗？}"
+    for step in (menu % (asking, "", fine), menu % (fine, f", help: {asking}", fine)):
+        assert refused(tmp_path, DIGITS, step=step) == ["a PIN or a password"] * 2
 
 
 def test_a_slot_of_few_digits_takes_no_whole_number(tmp_path):

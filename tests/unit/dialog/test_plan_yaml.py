@@ -91,6 +91,30 @@ def test_what_cannot_be_read_is_refused_at_its_place(tmp_path, text, line, colum
 
 
 @pytest.mark.parametrize(
+    ("slip", "column", "message"),
+    [
+        ("b:x", 2, "no space after the `:`"),
+        ("b：x", 2, "a Chinese `：` after a key"),
+        ("b: {c: 1， d: 2}", 9, "Chinese punctuation between keys"),
+        ("b: “c: d”", 4, "quotes that are no quotes"),
+        ("b: {card} is yours", 4, "words behind a bracket"),
+        ("\u3000b: x", 1, "a wide or special space in the indentation"),
+    ],
+)
+def test_a_slip_is_told_on_its_own_line_although_the_parser_stumbles_later(tmp_path, slip, column, message):
+    with pytest.raises(InvalidInput) as wrong:
+        read(write(tmp_path, f'a: "b:x ，" # c：d\n{slip}\nd: {{\n'))
+    (found,) = wrong.value.problems
+    assert (found.message, found.line, found.column) == (message, 2, column)
+
+
+def test_quoted_words_and_remarks_are_no_slips(tmp_path):
+    with pytest.raises(InvalidInput) as wrong:
+        read(write(tmp_path, "a: \"b:x {c} d\"\nb: '“c：d”' # e:f\nc: d: e\n"))
+    assert [(q.line, q.message) for q in wrong.value.problems] == [(3, "a `:` that cannot stand here")]
+
+
+@pytest.mark.parametrize(
     ("text", "places", "message"),
     [
         ("a: 1\nb: 2\na: 3", [(3, 1)], "`a` is given twice, first on line 1"),

@@ -158,6 +158,17 @@ steps:
   block: {kind: hangup, prompt: Blocked.}
 """
 
+LINKS_HERE = """
+anywhere: {lost: again}
+events: {no_match: [What?], give_up: person}
+slots: {card: {kind: digits, min: 4, max: 4}}
+steps:
+  start: {kind: ask, expect: open, prompt: How can I help?, next: again}
+  again: {kind: goto, next: ask}
+  ask: {kind: ask, slot: card, prompt: Your digits?, next: end}
+  person: {kind: hangup, prompt: A person.}
+"""
+
 CHOICES = """
 events: {no_input: [Inherited.], help: The plan's help., tries: 2, give_up: two}
 steps:
@@ -316,7 +327,7 @@ CASES = (
     Case("voicexml-2.0-2.2-and-its-key", MENU, keys("2"), step="sure"),
     Case("voicexml-2.0-2.2-a-key-without-a-choice-is-a-nomatch", MENU, keys("7"), step="pick",
          said=["Only cards or fees."]),
-    Case("srgs-1.0-4.6-the-phrases-of-all-choices-are-listened-for", MENU, listens={
+    Case("srgs-1.0-2.4-the-phrases-of-all-choices-are-listened-for", MENU, listens={
          "kind": "choice", "phrases": ("cards", "my cards", "fees")}),
     Case("srgs-1.0-4.6-keys-answer-what-speech-answers", CHOICES, keys("1"), step="two"),
     Case("srgs-1.0-4.6-speech-after-a-key-wins", NUMBER, (*keys("86"), hear(card="1234")), step="sure",
@@ -326,6 +337,10 @@ CASES = (
          slots={"card": "862012"}),
     Case("voicexml-2.0-6.3.3-termchar-ends-a-shorter-one", NUMBER, keys("8620#"), step="sure",
          slots={"card": "8620"}),
+    Case("voicexml-2.0-6.3.3-termchar-behind-the-longest-answer-belongs-to-it", NUMBER, keys("862012#"), step="sure",
+         said=["{digits:862012}?"], slots={"card": "862012"}),
+    Case("house-and-behind-nothing-else", NUMBER, (*keys("862012"), hear("maybe"), *keys("#")), step="sure",
+         said=["Four digits."]),
     Case("voicexml-2.0-6.3.3-so-does-the-interdigit-timeout", NUMBER, (*keys("8620"), PAUSE), step="sure",
          slots={"card": "8620"}),
     Case("voicexml-2.0-6.3.3-too-few-keys-are-a-nomatch", NUMBER, (*keys("86"), PAUSE), step="card",
@@ -343,7 +358,7 @@ CASES = (
          said=["What shall I transfer, and when?"], listens={"kind": "open", "slots": ("amount", "day")}),
     Case("voicexml-2.0-2.1.5-one-utterance-fills-several-fields", FORM, (hear(amount="9 CNY", day="2026-11-24"),),
          step="sure", slots={"amount": "9 CNY", "day": "2026-11-24"}),
-    Case("voicexml-2.0-2.1.6.1-the-first-unfilled-field-is-asked-for", FORM, (hear(day="2026-11-24"),),
+    Case("voicexml-2.0-2.1.6.2-the-first-unfilled-field-is-asked-for", FORM, (hear(day="2026-11-24"),),
          step="order", said=["How much?"], listens={"kind": "money", "slot": "amount", "slots": ("day",)}),
     Case("voicexml-2.0-2.3.3-once-a-field-is-filled-initial-is-over", FORM, (hear(amount="9 CNY"),),
          said=["Which day?"]),
@@ -409,6 +424,9 @@ CASES = (
     Case("voicexml-2.0-2.5-a-link-leads-away-from-anywhere", LINKS, (question("lost"),), said=["Blocked."]),
     Case("voicexml-2.0-2.5-in-the-midst-of-another-question", LINKS, (question(), question("lost")),
          said=["Blocked."]),
+    Case("house-a-link-back-to-the-same-question-is-a-nomatch", LINKS_HERE, (question("lost"), question("lost")),
+         step="ask", said=["What?"]),
+    Case("house-and-counted-as-one", LINKS_HERE, (question("lost"),) * 4, said=["A person."]),
     Case("house-a-digression-is-answered-and-the-question-asked-again", LINKS,
          (question(), question("", "It is free.")), step="card", said=["It is free.", "Your digits?"]),
     Case("house-digressions-keep-the-counters", LINKS, (question(), NOISE, question("", "It is free."), NOISE),

@@ -49,11 +49,11 @@ def test_an_o_may_be_a_zero_and_an_and_an_n():
 @pytest.mark.parametrize(
     ("text", "language", "country", "value"),
     [
-        ("one three eight zero zero one three eight zero zero zero", "en", "CN", "13800138000"),
-        ("my number is 138 0013 8000", "en", "CN", "13800138000"),
-        ("幺三八零零幺三八零零零", "zh", "CN", "13800138000"),
-        ("138-0013-8000", "zh", "CN", "13800138000"),
-        ("010 12345678", "zh", "CN", "01012345678"),
+        ("one three eight zero zero one three eight zero zero zero", "en", "CN", "+8613800138000"),
+        ("my number is 138 0013 8000", "en", "CN", "+8613800138000"),
+        ("幺三八零零幺三八零零零", "zh", "CN", "+8613800138000"),
+        ("138-0013-8000", "zh", "CN", "+8613800138000"),
+        ("010 12345678", "zh", "CN", "+861012345678"),
         ("plus four four two oh seven nine four six oh nine five eight", "en", "CN", "+442079460958"),
         ("+44 20 7946 0958", "en", "CN", "+442079460958"),
         ("0044 20 7946 0958", "en", "CN", "+442079460958"),

@@ -122,3 +122,21 @@ def test_no_text_breaks_the_parsers(text, language):
     expected.choice(text, ("one", "两个"), language)
     expected.breaks_off(text, language)
     expected.back_channel(text, language)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "你好",
+        "鸟巢附近有网点吗",
+        "你是机器人吗",
+        "受理号是多少",
+        "你们有停车场吗",
+        "你是谁",
+        "还有别的吗",
+        "有没有网点",
+        "是吗",
+    ],
+)
+def test_a_mandarin_question_or_greeting_is_neither_yes_nor_no(text):
+    assert expected.yes_no(text, "zh") == ""

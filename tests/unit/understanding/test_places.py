@@ -1,9 +1,12 @@
 """Places found by sound, alone and inside a sentence, among rivals."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ivr.bench import gazetteer
 from ivr.understanding import sounds
 from ivr.understanding.places import Place, Places
 
@@ -187,3 +190,26 @@ def test_what_names_a_place_is_quoted_as_it_was_said():
     """An apostrophe is no part of the comparison, but of the words."""
     said = "is there a branch near the bird's nest"
     assert PLACES.find([(said, 0.9)], "en")[0].text == "bird's nest"
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("zh", "请问{}附近有没有你们的网点"), ("en", "is there a branch near {}")]
+)
+def test_a_long_list_hides_no_name(language, said):
+    """Among two thousand names that share their syllables every one is found, alone and in a sentence."""
+    places = gazetteer.gazetteer(2_000, seed=7)
+    for entry in places.entries[::100]:
+        name = entry.names[language][0]
+        for text in (name, said.format(name)):
+            assert (entry.id, 1.0) in [(m.id, m.score) for m in places.find([(text, 1.0)], language)]
+
+
+def test_a_name_misheard_is_found_in_a_long_list():
+    """A syllable off, among two thousand, whatever its length."""
+    places = gazetteer.gazetteer(2_000, seed=7)
+    chance = random.Random(7)
+    found = 0
+    for entry in places.entries[::100]:
+        said = f"请问{gazetteer.misheard(entry.names['zh'][0], 'zh', chance)}附近"
+        found += entry.id in [match.id for match in places.find([(said, 1.0)], "zh")]
+    assert found >= 18

@@ -1,9 +1,13 @@
 """Slots: what an answer fills, what one utterance fills at once, what keys mean, and when enough was said."""
 
+import datetime
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ivr.dialog.plan_format import SLOT_FORMS
 from ivr.understanding import slots
 from ivr.understanding.places import Place, Places
 from ivr.understanding.slots import Slot
@@ -88,8 +92,8 @@ def read_all(text: str, language: str, asked: str = "", names: str = "") -> dict
         ("card", "巴六二零", "zh", "8620"),
         ("card", "eight six two", "en", ""),
         ("card", "eight six two zero one", "en", ""),
-        ("phone", "one three eight zero zero one three eight zero zero zero", "en", "13800138000"),
-        ("phone", "腰三八零零幺三八零零零", "zh", "13800138000"),
+        ("phone", "one three eight zero zero one three eight zero zero zero", "en", "+8613800138000"),
+        ("phone", "腰三八零零幺三八零零零", "zh", "+8613800138000"),
         ("phone", "one two three", "en", ""),
         ("count", "about twenty", "en", "20"),
         ("count", "一百", "zh", "100"),
@@ -139,7 +143,7 @@ def test_an_answer_fills_its_slot(slot, text, language, value):
             "zh",
             {"card": "8620", "amount": "289.50 CNY", "day": "2026-11-17"},
         ),
-        ("call me at 13800138000 tomorrow", "en", {"phone": "13800138000", "day": "2026-11-19"}),
+        ("call me at 13800138000 tomorrow", "en", {"phone": "+8613800138000", "day": "2026-11-19"}),
         ("请问西单附近有没有网点", "zh", {"place": "xidan"}),
         ("六点以后再打给我", "zh", {"time": "18:00"}),
         ("hello", "en", {}),
@@ -252,7 +256,7 @@ def test_the_words_are_told():
         ("time", "1430", "14:30"),
         ("time", "930", "09:30"),
         ("time", "2561", ""),
-        ("phone", "13800138000", "13800138000"),
+        ("phone", "13800138000", "+8613800138000"),
         ("phone", "123", ""),
         ("sure", "1", "yes"),
         ("sure", "2", "no"),
@@ -355,3 +359,77 @@ def test_ten_thousand_characters_are_bounded(text):
     for language in ("en", "zh"):
         slots.read_all(list(SLOTS.values()), None, [(text, 0.9)] * 5, language, TODAY)
         slots.read_all(list(SLOTS.values()), SLOTS["amount"], [(text, 0.9)] * 5, language, TODAY)
+
+
+EVERY_KIND = [
+    Slot("digits", "digits", min=1, max=32),
+    Slot("checked", "digits", min=12, max=19, luhn=True),
+    Slot("number", "number", min=1, max=100),
+    Slot("money", "money"),
+    Slot("date", "date"),
+    Slot("time", "time"),
+    Slot("duration", "duration"),
+    Slot("yes_no", "yes_no"),
+    Slot("phone", "phone", country="CN"),
+    Slot("place", "place", places=PLACES),
+    Slot("account", "choice", choices=ACCOUNTS),
+    Slot("code", "code", min=2, max=10),
+    Slot("name", "name"),
+    Slot("text", "text"),
+]
+PIECES = st.one_of(
+    st.text(max_size=60),
+    st.text("\u202e\u200b\x00\x07\x1b\ud83d\t\r\n", max_size=10),
+    st.sampled_from([
+        "'; DROP TABLE calls; --", "1 OR 1=1", "{{7*7}}", "${jndi:ldap://x}", "<script>", "%s%n", "../../etc/passwd",
+        "\\u0000", "١٢٣", "１２３", "Ⅷ", "½", "²", "五五五", "two hundred", "next friday", "西单", "😀🏦", "-", "+86",
+        "9" * 400, "double " * 50, "and a half " * 40, "百千万亿" * 30, "年月日号点分" * 20, "a b c " * 40, "的" * 100,
+        "差一刻" * 30, "个半" * 50, "of the " * 40, "one " * 100, "oh hundred " * 40,
+    ]),
+)  # fmt: skip
+
+
+def test_every_kind_of_slot_is_among_those_that_anything_is_said_to():
+    """A new kind is tested like the others."""
+    assert {slot.kind for slot in EVERY_KIND} == set(SLOT_FORMS)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(PIECES, max_size=8), st.sampled_from(["en", "zh", "ko"]), st.sampled_from(EVERY_KIND), st.integers(1, 40)
+)
+def test_anything_said_to_any_kind_of_slot_is_a_value_or_nothing(pieces, language, slot, times):
+    """Up to 10,000 characters: the value fits the slot, is one line, and can be read aloud."""
+    text = (" ".join(pieces) * times)[:10_000]
+    filled = slots.read(slot, [(text, 0.9), (text[::-1], 0.5)], language, TODAY)
+    assert slots.says_enough(slot, text, language) in ("complete", "partial", "")
+    if filled is None:
+        return
+    assert 0 < filled.confidence <= 1
+    assert len(filled.rivals) <= 3
+    assert FORMS[slot.kind](filled.value)
+
+
+def _is_date(value: str) -> bool:
+    return datetime.date.fromisoformat(value).isoformat() == value
+
+
+def _matches(pattern: str):
+    return re.compile(pattern).fullmatch
+
+
+FORMS = {
+    "digits": _matches(r"\d{1,32}"),
+    "number": _matches(r"-?\d+(\.\d+)?"),
+    "money": _matches(r"\d+(\.\d+)? [A-Z]{3}"),
+    "date": _is_date,
+    "time": _matches(r"([01]\d|2[0-3]):[0-5]\d"),
+    "duration": _matches(r"P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+S)?)?"),
+    "yes_no": _matches("yes|no|unsure"),
+    "phone": _matches(r"\+\d{3,15}"),
+    "place": {place.id for place in PLACES.entries}.__contains__,
+    "choice": ACCOUNTS.__contains__,
+    "code": _matches(r"[^\W_a-z]{2,10}"),
+    "name": _matches(r"[\w' ]{1,500}"),
+    "text": lambda value: 0 < len(value) <= 10_000,
+}

@@ -1,0 +1,249 @@
+"""Is it who they say: postcode, name and birth date from a recogniser's n-best lists against records.
+
+`--data FOLDER` holds `evi_en/records.*.csv` and `evi_en/dialogues.*.tsv` (EVI, Spithourakis et al. 2022, CC BY 4.0), or
+these files themselves. A genuine trial is a caller against the record that they were told to be; an impostor trial is
+the same caller against somebody else's. The threshold is chosen on one half of the speakers where both errors are
+alike, the rates are those of the other half, and the halves then change places. Rows without a requirement say how each
+value does alone, and what happens to an impostor who knows the name. `--curve FILE.csv` writes the whole trade-off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ivr.bench.report import Report, data_folder, run
+from ivr.errors import InvalidInput, Problem, Unavailable
+from ivr.understanding import identity, slots
+from ivr.understanding.slots import Slot
+
+LIMIT = 5.0
+IMPOSTORS = 20
+_LANGUAGE = "en"
+_SLOTS: Mapping[str, tuple[identity.Kind, Slot]] = {
+    "postcode": ("code", Slot("postcode", "code", min=5, max=7)),
+    "name": ("name", Slot("name", "name")),
+    "dob": ("date", Slot("dob", "date")),
+}
+_MOST_BYTES = 200_000_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one turn was heard as: `item` of the record, which `attempt` at it, texts best first."""
+
+    item: str
+    attempt: int
+    nbest: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """One caller, told to be the record `scenario`."""
+
+    speaker: str
+    scenario: str
+    answers: tuple[Answer, ...]
+
+
+Record = Mapping[str, str]
+Scores = Mapping[tuple[str, int], float]
+"""By item and attempt."""
+
+
+def _rows(path: Path, needed: Sequence[str]) -> Iterator[dict[str, str]]:
+    if path.stat().st_size > _MOST_BYTES:
+        raise InvalidInput(Problem(str(path), f"larger than {_MOST_BYTES // 10**6} MB"))
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            table = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
+            missing = [name for name in needed if name not in (table.fieldnames or ())]
+            if missing:
+                raise InvalidInput(Problem(str(path), f"there is no column `{missing[0]}`", line=1))
+            yield from table
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(Problem(str(path), f"not a table in UTF-8: {error}")) from error
+
+
+def _one_file(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise InvalidInput(
+            Problem(
+                str(folder), f"there is no {pattern}", mend="--data takes the folder of EVI, or one that has evi_en"
+            )
+        )
+    return found[0]
+
+
+def load(folder: Path) -> tuple[dict[str, Record], list[Dialogue]]:
+    """Records by id, and the dialogues whose record there is. Raises InvalidInput that names file, line and column."""
+    folder = folder / "evi_en" if (folder / "evi_en").is_dir() else folder
+    records = {r["scenario_id"]: r for r in _rows(_one_file(folder, "records.*.csv"), ("scenario_id", *_SLOTS))}
+    path, turns = _one_file(folder, "dialogues.*.tsv"), {}
+    needed = ("dialogue_id", "speaker_id", "scenario_id", "item", "attempt_num", "nbest")
+    for line, row in enumerate(_rows(path, needed), 2):
+        if row["scenario_id"] not in records or row["item"] not in _SLOTS:
+            continue
+        try:
+            nbest = tuple(str(text) for text in json.loads(row["nbest"]))
+            answer = Answer(row["item"], int(row["attempt_num"]), nbest)
+        except (ValueError, TypeError) as error:
+            what = "`nbest` must be a JSON list and `attempt_num` a number"
+            raise InvalidInput(Problem(str(path), what, line=line)) from error
+        whose = (row["dialogue_id"], row["speaker_id"], row["scenario_id"])
+        turns.setdefault(whose, []).append(answer)
+    return records, [Dialogue(speaker, scenario, tuple(a)) for (_, speaker, scenario), a in turns.items()]
+
+
+def scores(dialogue: Dialogue, record: Record) -> Scores:
+    """Of every answer that the dialogue has, the likelihood ratio for the record."""
+    return {
+        (a.item, a.attempt): identity.score(
+            _SLOTS[a.item][0], record[a.item], [(text, 1.0) for text in a.nbest], _LANGUAGE
+        )
+        for a in dialogue.answers
+    }
+
+
+def first(of: Scores) -> float:
+    """Every item once, as a bank asks."""
+    return sum(value for (_, attempt), value in of.items() if attempt == 0)
+
+
+def best_of_all(of: Scores) -> float:
+    """Every item as often as it was asked, the best answer to each."""
+    return sum(max(value for (item, _), value in of.items() if item == asked) for asked in {item for item, _ in of})
+
+
+def rates(genuine: np.ndarray, impostor: np.ndarray, threshold: float) -> tuple[float, float]:
+    """False accepts and false rejects, each 0 to 1; accepted is who reaches the threshold."""
+    return float((impostor >= threshold).mean()), float((genuine < threshold).mean())
+
+
+def equal_error(genuine: np.ndarray, impostor: np.ndarray) -> float:
+    """The threshold where false accepts and false rejects come nearest to one another."""
+    candidates = np.unique(np.concatenate([genuine, impostor]))
+    return float(min(candidates, key=lambda t: abs(np.subtract(*rates(genuine, impostor, t)))))
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Scores of genuine callers and of impostors, and for each which half its speaker is in."""
+
+    genuine: Sequence[Scores]
+    impostor: Sequence[Scores]
+    genuine_half: np.ndarray
+    impostor_half: np.ndarray
+
+    def swapped(self, fused: Callable[[Scores], float]) -> tuple[float, float, list[float]]:
+        """False accepts and false rejects, means of both halves with the other's threshold, and the thresholds."""
+        own, others = (np.array([fused(s) for s in side]) for side in (self.genuine, self.impostor))
+        found, thresholds = [], []
+        for half in (0, 1):
+            chosen = equal_error(own[self.genuine_half == half], others[self.impostor_half == half])
+            thresholds.append(chosen)
+            found.append(rates(own[self.genuine_half != half], others[self.impostor_half != half], chosen))
+        accepts, rejects = np.mean(found, axis=0)
+        return float(accepts), float(rejects), thresholds
+
+
+def _half(speaker: str) -> int:
+    return zlib.crc32(speaker.encode()) % 2
+
+
+def _trials(report: Report, records: Mapping[str, Record], dialogues: Sequence[Dialogue], knows: str = "") -> Trials:
+    """`knows`: an item that impostors say as the record has it."""
+    chance = random.Random(report.seed)  # noqa: S311 - no secret
+    ids = list(records)
+    genuine, impostor, halves = [], [], []
+    for dialogue in dialogues:
+        own = scores(dialogue, records[dialogue.scenario])
+        genuine.append(own)
+        for other in chance.sample(ids, min(IMPOSTORS, len(ids))):
+            if other != dialogue.scenario:
+                theirs = scores(dialogue, records[other])
+                impostor.append({key: own[key] if key[0] == knows else value for key, value in theirs.items()})
+                halves.append(_half(dialogue.speaker))
+    return Trials(genuine, impostor, np.array([_half(d.speaker) for d in dialogues]), np.array(halves))
+
+
+def _plain(value: str) -> str:
+    return "".join(c for c in value.lower() if c.isalnum())
+
+
+def _accuracy(report: Report, records: Mapping[str, Record], dialogues: Sequence[Dialogue]) -> None:
+    for item, (_, slot) in _SLOTS.items():
+        top = every = count = 0
+        for dialogue in dialogues:
+            wanted = _plain(records[dialogue.scenario][item])
+            for answer in (a for a in dialogue.answers if a.item == item):
+                found = [slots.read(slot, [(text, 0.9)], _LANGUAGE) for text in answer.nbest]
+                known = [_plain(value) for f in found if f for value in (f.value, *f.rivals)]
+                best = next((_plain(f.value) for f in found if f), "")
+                top, every, count = top + (best == wanted), every + (wanted in known), count + 1
+        report.row(f"{item} read from the list, {count} answers", "",
+                   f"top-1 {100 * top / max(1, count):.1f} %, top-n {100 * every / max(1, count):.1f} %")  # fmt: skip
+
+
+def _curve(trials: Trials) -> list[dict[str, float]]:
+    own, others = (np.array([first(s) for s in side]) for side in (trials.genuine, trials.impostor))
+    steps = np.linspace(min(own.min(), others.min()), max(own.max(), others.max()), 100)
+    named = ((t, *rates(own, others, t)) for t in steps)
+    return [{"threshold": round(float(t), 3), "false_accept": a, "false_reject": r} for t, a, r in named]
+
+
+def _write(path: Path, curve: Sequence[Mapping[str, float]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, ("threshold", "false_accept", "false_reject"))
+        table.writeheader()
+        table.writerows(curve)
+
+
+async def measure(report: Report, options: argparse.Namespace) -> None:
+    folder = data_folder(options.data)
+    if folder is None:
+        raise Unavailable("there is no evaluation data; give its folder with --data")
+    records, dialogues = load(folder)
+    if report.quick:
+        dialogues = dialogues[:40]
+    if len({_half(d.speaker) for d in dialogues}) < 2:
+        raise Unavailable(f"{folder}: {len(dialogues)} dialogues; two speakers at least are needed, one for each half")
+    report.note(f"{len(dialogues)} dialogues, {len({d.speaker for d in dialogues})} speakers, {len(records):,} records")
+    _accuracy(report, records, dialogues)
+    trials = _trials(report, records, dialogues)
+    ways: dict[str, Callable[[Scores], float]] = {
+        "each asked once": first, "the best of all attempts": best_of_all,
+    }  # fmt: skip
+    for how, fused in ways.items():
+        _row(report, f"postcode, name and birth date, {how}", trials.swapped(fused), required=True)
+    for item in _SLOTS:
+        _row(report, f"{item} alone, asked once", trials.swapped(lambda of, item=item: of.get((item, 0), 0.0)))
+    _row(report, "all three, against impostors who know the name",
+         _trials(report, records, dialogues, "name").swapped(first))  # fmt: skip
+    report.details["curve"] = _curve(trials)
+    if options.curve:
+        _write(Path(options.curve), report.details["curve"])
+
+
+def _row(report: Report, what: str, found: tuple[float, float, list[float]], required: bool = False) -> None:
+    accepts, rejects, thresholds = found
+    error = 50 * (accepts + rejects)
+    report.row(f"{what}: equal error rate", f"<= {LIMIT:g} %" if required else "",
+               f"{error:.1f} % (false accepts {100 * accepts:.1f} %, false rejects {100 * rejects:.1f} %, thresholds "
+               f"{thresholds[0]:.1f} and {thresholds[1]:.1f})", error <= LIMIT if required else None)  # fmt: skip
+
+
+def main(argv: list[str]) -> int:
+    def curve(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--curve", default="", metavar="FILE.csv", help="write thresholds with both error rates")
+
+    return run("identity", __doc__, measure, argv, curve)
