@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from ivr import __version__, app, bench, check, config, intents_cli, plans, replay, simulate
+from ivr import __version__, app, bench, check, config, plans, replay, simulate
 from ivr.caller import cli as caller
 from ivr.errors import InvalidInput, IvrError
+from ivr.intents import cli as intents
 from ivr.kb import cli as kb
 from ivr.speech import models
 
@@ -47,7 +48,7 @@ COMMANDS = {
     "serve": _serve,
     "check": check.main,
     "call": caller.main,
-    "intents": intents_cli.main,
+    "intents": intents.main,
     "kb": kb.main,
     "models": models.main,
     "plans": plans.main,

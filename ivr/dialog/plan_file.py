@@ -257,7 +257,10 @@ class _Loading:
     def _entries(self, file: Path, languages: tuple[str, ...]) -> tuple[Entry, ...]:
         beside = file.with_name(f"{file.stem}.knowledge.yaml")
         read = self._read_by(form.KNOWLEDGE, beside, languages) if beside.exists() else None
-        return plan_slots.entries(*read) if read else ()
+        if not read:
+            return ()
+        self.notes += plan_slots.lone_examples(*read)
+        return plan_slots.entries(*read)
 
     def _places_of(self, file: Path, path: Path_, reading: Reading) -> Places | None:
         if file not in self._places:

@@ -4,7 +4,7 @@ Kernel ridge regression (least squares to 1 for the example's intent and 0 for t
 needs in closed form: what the model would have said to each example had it not been among the examples (Rasmussen and
 Williams, Gaussian Processes for Machine Learning, 2006, eq. 5.12). The sharpness of likelihoods and the bars of
 rejection are chosen on those, so nothing is judged by what learnt it. Deterministic. Takes memory and a processor for
-seconds, so it runs in a process of its own, never in the brain, which reads the arrays it leaves.
+seconds, so it runs in a process of its own, never in the brain, which reads the arrays it leaves. numpy only.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.linalg import lapack
-from scipy.sparse import csc_matrix, csr_matrix
 
 from ivr.errors import InvalidInput, Problem
 from ivr.understanding import features
@@ -40,6 +38,9 @@ MAX_EXAMPLES = 20_000
 """Of one language: the equations of so many take 1.6 GB."""
 MIN_EXAMPLES = 2
 _ROWS = 1_024
+_COLUMNS = 2_048
+_DENSE_FROM = 200
+_LEAF = 256
 _SHRINK = 20
 """An intent's own bar counts as much as everybody's when it has so many examples."""
 
@@ -84,9 +85,8 @@ def train(examples: Sequence[Example], language: str, vectors: np.ndarray | None
     blocks, total = {}, shares[-1] * (moved @ moved.T)
     said = [features.terms(e.text, language) for e in chosen]
     for share, name in zip(shares, features.blocks(language), strict=False):
-        blocks[name], columns = _block([terms[name] for terms in said])
-        for start in range(0, len(said), _ROWS):
-            total[start : start + _ROWS] += share * (columns[start : start + _ROWS] @ columns.T).toarray()
+        blocks[name] = _block([terms[name] for terms in said])
+        _add_likeness(total, share, blocks[name])
     kernel = np.exp(width * (total - 1), out=total)
     held = np.bincount(labels)[labels].astype(np.float32)
     ridge, balance = (RIDGE_OF_FEW, BALANCE_OF_FEW) if few else (RIDGE, BALANCE)
@@ -114,8 +114,8 @@ def _kept(examples: Sequence[Example], language: str) -> list[int]:
     return kept
 
 
-def _block(said: Sequence[Sequence[str]]) -> tuple[Block, csr_matrix]:
-    """A block of the terms of each example, as postings and as a matrix (examples, terms) with rows of length 1."""
+def _block(said: Sequence[Sequence[str]]) -> Block:
+    """A block of the terms of each example, as postings; the weights of each example have length 1."""
     numbers: dict[str, int] = {}
     rows, columns, values = [], [], []
     for row, terms in enumerate(said):
@@ -128,11 +128,32 @@ def _block(said: Sequence[Sequence[str]]) -> tuple[Block, csr_matrix]:
     idf = (np.log((1 + len(said)) / (1 + held)) + 1).astype(np.float32)
     weights = np.array(values, dtype=np.float32) * idf[terms_of]
     lengths = np.sqrt(np.bincount(holders, weights.astype(np.float64) ** 2, len(said)))
-    weights /= np.maximum(lengths, 1e-6)[holders]
-    matrix = csc_matrix((weights.astype(np.float32), (holders, terms_of)), shape=(len(said), len(numbers)))
+    weights = (weights / np.maximum(lengths, 1e-6)[holders]).astype(np.float32)
+    order = np.argsort(terms_of, kind="stable")
+    starts = np.concatenate(([0], np.cumsum(held))).astype(np.int32)
     kind = np.uint16 if len(said) <= 2**16 else np.int32
-    block = Block(numbers, idf, matrix.indptr.astype(np.int32), matrix.indices.astype(kind), matrix.data)
-    return block, matrix.tocsr()
+    return Block(numbers, idf, starts, holders[order].astype(kind), weights[order])
+
+
+def _add_likeness(total: np.ndarray, share: float, block: Block) -> None:
+    """Add to `total` (examples, examples) how like each other the examples are by the terms of `block`.
+
+    Terms of many examples are multiplied as a dense matrix, others pair by pair of those that hold them.
+    """
+    held = np.diff(block.starts)
+    for term in np.flatnonzero(held <= _DENSE_FROM):
+        own = slice(block.starts[term], block.starts[term + 1])
+        holders, weights = block.holders[own], block.weights[own]
+        total[np.ix_(holders, holders)] += share * np.outer(weights, weights)
+    often = np.flatnonzero(held > _DENSE_FROM)
+    for first in range(0, len(often), _COLUMNS):
+        some = often[first : first + _COLUMNS]
+        dense = np.zeros((len(total), len(some)), dtype=np.float32)
+        for column, term in enumerate(some):
+            own = slice(block.starts[term], block.starts[term + 1])
+            dense[block.holders[own], column] = block.weights[own]
+        for start in range(0, len(total), _ROWS):
+            total[start : start + _ROWS] += share * (dense[start : start + _ROWS] @ dense.T)
 
 
 def _solve(kernel: np.ndarray, labels: np.ndarray, intents: int, ridge: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -142,12 +163,24 @@ def _solve(kernel: np.ndarray, labels: np.ndarray, intents: int, ridge: np.ndarr
     """
     targets = np.eye(intents, dtype=np.float32)[labels]
     kernel[np.diag_indices_from(kernel)] += ridge.astype(np.float32)
-    factor, fault = lapack.spotrf(kernel.T, lower=0, clean=1, overwrite_a=1)
-    weights, fault_too = lapack.spotrs(factor, targets, lower=0)
-    inverse, fault_again = lapack.spotri(factor, lower=0, overwrite_c=1)
-    if fault or fault_too or fault_again:
-        raise ArithmeticError(f"the equations cannot be solved ({fault}, {fault_too}, {fault_again})")
-    return np.ascontiguousarray(weights), targets - weights / inverse.diagonal()[:, None]
+    _invert_factor(kernel)
+    weights = kernel.T @ (kernel @ targets)
+    return weights, targets - weights / np.einsum("ij,ij->j", kernel, kernel)[:, None]
+
+
+def _invert_factor(matrix: np.ndarray) -> None:
+    """In place: the inverse of the lower Cholesky factor of a positive definite matrix, by halves."""
+    if len(matrix) <= _LEAF:
+        matrix[...] = np.tril(np.linalg.inv(np.linalg.cholesky(matrix)))
+        return
+    half = len(matrix) // 2
+    first, below, second = matrix[:half, :half], matrix[half:, :half], matrix[half:, half:]
+    _invert_factor(first)
+    factor = below @ first.T
+    second -= factor @ factor.T
+    _invert_factor(second)
+    np.matmul(second @ factor, -first, out=below)
+    matrix[:half, half:] = 0
 
 
 def _sharpness(scores: np.ndarray, labels: np.ndarray) -> float:

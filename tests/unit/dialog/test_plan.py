@@ -510,6 +510,12 @@ def load_from(file, text):
         ("entries: 3\n", 1, "must be a list"),
         ("entries:\n  - {id: a, intent: i}\n", 2, "no way to ask it"),
         ("enries: []\n", 1, "unknown key"),
+        ("entries:\n  - {id: a, intent: i, en: {questions: []}}\n", 2, "must be a list of 1 to 200"),
+        ("entries:\n  - {id: a, intent: i, en: {questions: [x y]}}\n"
+         "  - id: b\n    intent: j\n    en: {questions: [z, 'X, Y']}\n", 5,
+         "`X, Y` stands under `i` too, and cannot mean both"),
+        ("entries:\n  - {id: a, intent: i, en: {questions: [x]}}\n"
+         "  - id: b\n    intent: i\n    ko: {questions: [x]}\n", 5, "not a language of this plan"),
     ],
 )  # fmt: skip
 def test_a_knowledge_file_is_checked_too(tmp_path, text, line, message):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ivr import intents_cli
 from ivr.errors import InvalidInput
-from ivr.intent_data import read
-from ivr.intent_figures import UNKNOWN, Judged, calibration_error, confusions, figures, shift_for, trade_off
+from ivr.intents import cli
+from ivr.intents.data import read
+from ivr.intents.figures import UNKNOWN, Judged, calibration_error, confusions, figures, shift_for, trade_off
 from ivr.understanding.intents import OUT_OF_SCOPE
 
 BLOCK = [
@@ -122,7 +122,7 @@ def test_faults_of_a_manifest_name_its_line_and_files_outside_the_folder_are_non
 @pytest.mark.parametrize(("first", "second"), [(BLOCK, MONEY), (挂失, 余额)], ids=["en", "zh"])
 def test_eval_ends_with_one_object_and_draws_its_pictures(tmp_path, capsys, first, second):
     (tmp_path / "a.csv").write_text(rows(first, second), "utf-8")
-    assert intents_cli.main(["eval", str(tmp_path / "a.csv"), "--folds", "3", "--json", "--plot", str(tmp_path)]) == 0
+    assert cli.main(["eval", str(tmp_path / "a.csv"), "--folds", "3", "--json", "--plot", str(tmp_path)]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["questions"] == 12
     assert 0.7 <= found["accuracy"] <= 1
@@ -136,7 +136,7 @@ def test_eval_ends_with_one_object_and_draws_its_pictures(tmp_path, capsys, firs
 def test_eval_asks_another_file(tmp_path, capsys):
     (tmp_path / "a.csv").write_text(rows(BLOCK, MONEY), "utf-8")
     (tmp_path / "b.csv").write_text("text,category\nmy card was lost,card\nwho won the match last night,oos\n", "utf-8")
-    assert intents_cli.main(["eval", str(tmp_path / "a.csv"), "--test", str(tmp_path / "b.csv"), "--json"]) == 0
+    assert cli.main(["eval", str(tmp_path / "a.csv"), "--test", str(tmp_path / "b.csv"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (found["questions"], found["out_of_scope"], found["accuracy"]) == (1, 1, 1.0)
 
@@ -144,17 +144,17 @@ def test_eval_asks_another_file(tmp_path, capsys):
 def test_an_intent_with_one_example_cannot_be_evaluated(tmp_path):
     (tmp_path / "a.csv").write_text("text,category\na,x\nb,x\nc,y\n", "utf-8")
     with pytest.raises(InvalidInput, match="fewer than two examples"):
-        intents_cli.main(["eval", str(tmp_path / "a.csv")])
+        cli.main(["eval", str(tmp_path / "a.csv")])
 
 
 def test_test_and_explain_say_what_a_sentence_is_taken_for_and_why(tmp_path, capsys):
     (tmp_path / "en.csv").write_text(rows(BLOCK, MONEY), "utf-8")
     (tmp_path / "zh.csv").write_text(rows(挂失, 余额), "utf-8")
-    assert intents_cli.main(["test", "please block the card", "--examples", str(tmp_path / "en.csv")]) == 0
+    assert cli.main(["test", "please block the card", "--examples", str(tmp_path / "en.csv")]) == 0
     assert capsys.readouterr().out.startswith("intent: card, confidence")
-    assert intents_cli.main(["explain", "我的银行卡丢了", "--examples", str(tmp_path / "zh.csv")]) == 0
+    assert cli.main(["explain", "我的银行卡丢了", "--examples", str(tmp_path / "zh.csv")]) == 0
     out = capsys.readouterr().out
     assert out.startswith("intent: card, confidence")
     assert "like '我的卡丢了' of card" in out
-    assert intents_cli.main(["explain", "", "--examples", str(tmp_path / "en.csv")]) == 0
+    assert cli.main(["explain", "", "--examples", str(tmp_path / "en.csv")]) == 0
     assert capsys.readouterr().out.startswith("none: out of scope")

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ivr.intent_data import Labelled
-from ivr.intent_figures import UNKNOWN, Figures, Judged, figures, shift_for
+from ivr.intents.data import Labelled
+from ivr.intents.figures import UNKNOWN, Figures, Judged, figures, shift_for
 from ivr.understanding.embedding import embed_queries, query_vector
 from ivr.understanding.intents import OUT_OF_SCOPE, Example, Model
 from ivr.understanding.training import train

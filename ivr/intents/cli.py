@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ivr import intent_data, intent_eval, intent_figures, intent_pictures
 from ivr.bench import corpus, recognition
 from ivr.dialog.plan_file import load_all
 from ivr.errors import InvalidInput, Problem
-from ivr.intent_data import Labelled
+from ivr.intents import evaluation, figures, files, pictures
+from ivr.intents.data import Labelled, read
 from ivr.turn import Expectation
 from ivr.understanding.intents import Decision, Example, Model
 from ivr.understanding.training import train
@@ -46,15 +46,18 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument(
             "examples", type=Path, metavar="TRAIN", help="plan, CSV (last column the intent) or CLINC JSON"
         )
+    learn.add_argument("--out", type=Path, metavar="FOLDER", help="write each model there, as NAME.LANGUAGE.npz")
     for each in (ask, why):
         each.add_argument("text")
-        each.add_argument("--examples", type=Path, default=DEFAULT, help=f"plan, CSV or JSON (default {DEFAULT})")
+        source = each.add_mutually_exclusive_group()
+        source.add_argument("--examples", type=Path, default=DEFAULT, help=f"plan, CSV or JSON (default {DEFAULT})")
+        source.add_argument("--model", type=Path, metavar="FILE", help="what `train --out` wrote")
     measure.add_argument("--test", type=Path, help="CSV, JSON, or folder of WAVs with manifest.tsv: ask these instead")
     measure.add_argument(
         "--shots", type=int, choices=range(2, 1_001), metavar="N", help="train on N examples an intent"
     )
     measure.add_argument("--seeds", type=int, default=5, choices=range(1, 21), metavar="N", help="with --shots (5)")
-    measure.add_argument("--folds", type=int, default=intent_eval.FOLDS, choices=range(2, 21), metavar="N",
+    measure.add_argument("--folds", type=int, default=evaluation.FOLDS, choices=range(2, 21), metavar="N",
                          help="without --test (5)")  # fmt: skip
     measure.add_argument("--plot", type=Path, metavar="FOLDER", help="write confusion.png and rejection.png there")
     for each in (measure, ask, why):
@@ -67,9 +70,9 @@ def _labelled(path: Path, language: str | None) -> tuple[Labelled, str]:
     if path.suffix in (".yaml", ".yml"):
         found = [e for e in _of_plan(path) if language is None or e.language == language]
         return Labelled(tuple(found)), language or "en"
-    data = intent_data.read(path, language or "en")
+    data = read(path, language or "en")
     if language is None and (language := _looks(data)) != "en":
-        data = intent_data.read(path, language)
+        data = read(path, language)
     return data, language or "en"
 
 
@@ -102,6 +105,11 @@ def _train(options: argparse.Namespace) -> int:
         model = train(data.train, each, threads=options.threads)
         print(f"{each}: {len(model.examples)} examples of {len(model.intents)} intents in"
               f" {time.perf_counter() - began:.1f} s, version {model.version}")  # fmt: skip
+        if options.out:
+            options.out.mkdir(parents=True, exist_ok=True)
+            file = options.out / f"{options.examples.name.split('.')[0]}.{each}.npz"
+            files.save(model, file)
+            print(f"{each}: written to {file}")
     return 0
 
 
@@ -114,16 +122,16 @@ def _eval(options: argparse.Namespace) -> int:
     if not len(counts) or counts.min() < 2:
         raise InvalidInput(Problem(str(options.examples), "an intent with fewer than two examples", mend="add another"))
     if options.shots:
-        outcome = intent_eval.few_shot(data, language, options.shots, options.seeds, options.threads)
+        outcome = evaluation.few_shot(data, language, options.shots, options.seeds, options.threads)
     else:
-        outcome = intent_eval.evaluate(data, language, options.threads, options.folds)
+        outcome = evaluation.evaluate(data, language, options.threads, options.folds)
     _report(outcome)
     if options.plot:
         options.plot.mkdir(parents=True, exist_ok=True)
-        counts = intent_figures.matrix(outcome.judged, len(outcome.names))
-        intent_pictures.confusion(counts, outcome.names, options.plot / "confusion.png")
+        counts = figures.matrix(outcome.judged, len(outcome.names))
+        pictures.confusion(counts, outcome.names, options.plot / "confusion.png")
         here = outcome.figures.false_rejection, outcome.figures.oos_recall or 0.0
-        intent_pictures.trade_off(intent_figures.trade_off(outcome.judged), here, options.plot / "rejection.png")
+        pictures.trade_off(figures.trade_off(outcome.judged), here, options.plot / "rejection.png")
         print(f"pictures: {options.plot}/confusion.png, {options.plot}/rejection.png")
     if options.json:
         ms = {f"query_ms_p{q}": round(float(np.percentile(outcome.query_ms, q)), 1) for q in (50, 95)}
@@ -134,7 +142,7 @@ def _eval(options: argparse.Namespace) -> int:
 
 def _asked(data: Labelled, path: Path, language: str) -> Labelled:
     """`data` with the questions of another file, or what the recogniser makes of a folder of sounds, as its test."""
-    other = intent_data.read(path, language)
+    other = read(path, language)
     if not other.sounds:
         return replace(data, test=(*other.train, *other.validation, *other.test) if not other.test else other.test)
     ear, heard = recognition.load(language), []
@@ -146,7 +154,7 @@ def _asked(data: Labelled, path: Path, language: str) -> Labelled:
     return replace(data, test=tuple(heard))
 
 
-def _report(outcome: intent_eval.Outcome) -> None:
+def _report(outcome: evaluation.Outcome) -> None:
     found = outcome.figures
     print(f"{outcome.how}; version {outcome.version}")
     spread = f" ({', '.join(f'{100 * a:.1f}' for a in outcome.spread)})" if outcome.spread else ""
@@ -158,12 +166,14 @@ def _report(outcome: intent_eval.Outcome) -> None:
     print(f"calibration error (ECE)      {100 * found.calibration_error:6.2f} points")
     p50, p95 = np.percentile(outcome.query_ms, (50, 95))
     print(f"a query                      {p50:6.1f} ms, p95 {p95:.1f} ms; training {outcome.train_s:.1f} s")
-    for meant, taken, count in intent_figures.confusions(outcome.judged, outcome.names):
+    for meant, taken, count in figures.confusions(outcome.judged, outcome.names):
         print(f"  {count:4} x {meant} taken for {taken}")
 
 
 def _model(options: argparse.Namespace) -> Model:
     language = options.language or ("zh" if any("\u4e00" <= c <= "\u9fff" for c in options.text) else "en")
+    if options.model:
+        return files.load(options.model)
     data, _ = _labelled(options.examples, language)
     return train(data.train, language, threads=options.threads)
 
