@@ -67,7 +67,8 @@ ROOMS = (
           " ivr.intents.pictures", "words observing meaning"),
     # 4 doors
     _room("web", "ivr.web*", "words observing store"),
-    _room("bench", "ivr.bench*", "words observing meaning dialog ear line telephony speech store caller conductors kb"),
+    _room("bench", "ivr.bench*", "words observing meaning dialog ear line telephony speech store caller conductors kb"
+          " intents"),
     # 5 root
     _room("root", "ivr.app ivr.replay ivr.plans ivr.simulate ivr.rehearse ivr.live ivr.health ivr.cli ivr.__main__"
           " ivr.check ivr.config_doc ivr.kb.cli ivr.intents.cli",
