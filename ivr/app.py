@@ -22,6 +22,7 @@ from ivr.backend.client import Backends
 from ivr.config import Config, secret
 from ivr.dialog.plan import Plan
 from ivr.health import Health
+from ivr.intents.live import Trainer
 from ivr.kb.live import KnowledgeBase
 from ivr.publishing import Publishing, needed
 from ivr.session import House, starter
@@ -76,7 +77,8 @@ class App:
             closing.later(self.knowledge.close)
             web = await server.start(
                 create_app(self.store, self.health.status, self.health.reload, secret(self.config.http.token_env),
-                           self._recordings, self._messages, self.knowledge, self.config.http.token_env),
+                           self._recordings, self._messages, self.knowledge, Trainer(self._config_file),
+                           self.config.http.token_env),
                 self.config.http.host, self.config.http.port,
             )  # fmt: skip
             closing.later(web.cleanup)

@@ -45,7 +45,8 @@ def _room(name: str, modules: str, may: str = "", never: frozenset[str] = frozen
 ROOMS = (
     # 0 words
     _room("words", "ivr ivr.errors ivr.config ivr.toml_* ivr.turn ivr.line.messages ivr.speech.protocols"
-          " ivr.speech.pcm ivr.store.records ivr.kb ivr.kb.entry", never=CLOCKS_AND_THREADS),
+          " ivr.speech.pcm ivr.store.records ivr.kb ivr.kb.entry ivr.intents ivr.intents.trainer",
+          never=CLOCKS_AND_THREADS),
     _room("observing", "ivr.log ivr.metrics", "words"),
     # 1 brains: pure
     _room("meaning", "ivr.understanding*", "words", CLOCKS_AND_THREADS),
@@ -63,15 +64,16 @@ ROOMS = (
     _room("conductors", "ivr.session ivr.listening ivr.speaking ivr.publishing ivr.turn_log ivr.transfer ivr.voicemail",
           "words observing meaning dialog telephony speech store backend backend_rules"),
     _room("kb", "ivr.kb.files ivr.kb.importing ivr.kb.indexing ivr.kb.live", "words observing meaning store"),
-    _room("intents", "ivr.intents ivr.intents.data ivr.intents.evaluation ivr.intents.figures ivr.intents.files"
-          " ivr.intents.pictures", "words observing meaning"),
+    _room("intents", "ivr.intents.data ivr.intents.evaluation ivr.intents.figures ivr.intents.files"
+          " ivr.intents.pictures ivr.intents.grouping ivr.intents.review ivr.intents.decisions ivr.intents.live",
+          "words observing meaning"),
     # 4 doors
     _room("web", "ivr.web*", "words observing store"),
     _room("bench", "ivr.bench*", "words observing meaning dialog ear line telephony speech store caller conductors kb"
           " intents"),
     # 5 root
     _room("root", "ivr.app ivr.replay ivr.plans ivr.simulate ivr.rehearse ivr.live ivr.health ivr.cli ivr.__main__"
-          " ivr.check ivr.config_doc ivr.kb.cli ivr.intents.cli",
+          " ivr.check ivr.config_doc ivr.kb.cli ivr.intents.cli ivr.intents.review_cli",
           "words observing meaning dialog ear telephony speech store backend backend_rules caller conductors web"
           " bench kb intents"),
 )  # fmt: skip

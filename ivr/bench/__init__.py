@@ -27,6 +27,7 @@ BENCHES = {
     "kb": "ivr.bench.kb",
     "identity": "ivr.bench.identity",
     "spoken_intents": "ivr.bench.spoken_intents",
+    "review": "ivr.bench.review",
 }
 
 

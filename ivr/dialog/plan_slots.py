@@ -166,10 +166,15 @@ def places(values: Mapping[str, Any], reading: Reading) -> Places:
     return Places(entries)
 
 
-def entries(values: Mapping[str, Any], reading: Reading) -> tuple[Entry, ...]:
-    """The entries of a knowledge file. One without an intent needs an answer in each of its languages."""
+def entries(
+    values: Mapping[str, Any], reading: Reading, owners: dict[tuple[str, str], str] | None = None
+) -> tuple[Entry, ...]:
+    """The entries of a knowledge file. One without an intent needs an answer in each of its languages.
+
+    `owners` keeps which intent an example (language, words) stands under, over the files of a plan.
+    """
     found, seen = [], set()
-    owners: dict[tuple[str, str], str] = {}
+    owners = {} if owners is None else owners
     for index, entry in enumerate(values["entries"]):
         path = ("entries", index)
         name = entry["id"]

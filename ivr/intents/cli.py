@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from dataclasses import asdict, replace
@@ -17,7 +18,7 @@ import numpy as np
 from ivr.bench import corpus, recognition
 from ivr.dialog.plan_file import load_all
 from ivr.errors import InvalidInput, Problem
-from ivr.intents import evaluation, figures, files, pictures
+from ivr.intents import evaluation, figures, files, pictures, review_cli
 from ivr.intents.data import Labelled, read
 from ivr.turn import Expectation
 from ivr.understanding.intents import Decision, Example, Model
@@ -29,7 +30,8 @@ DEFAULT = Path("dialplans/bank.yaml")
 def main(argv: list[str]) -> int:
     """Run one sub command; 0 all well. Raises InvalidInput for a file with faults."""
     options = _parser().parse_args(argv)
-    return {"train": _train, "eval": _eval, "test": _test, "explain": _explain}[options.command](options)
+    return {"train": _train, "eval": _eval, "test": _test, "explain": _explain,
+            "review": _review}[options.command](options)  # fmt: skip
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     measure = commands.add_parser("eval", parents=[language], help="measure on labelled questions")
     ask = commands.add_parser("test", parents=[language], help="what a sentence is taken for")
     why = commands.add_parser("explain", parents=[language], help="and which words and examples made it so")
+    look = commands.add_parser("review", parents=[language], help="what nobody understood in calls, and what to do")
+    review_cli.options_of(look)
     for each in (learn, measure):
         each.add_argument(
             "examples", type=Path, metavar="TRAIN", help="plan, CSV (last column the intent) or CLINC JSON"
@@ -200,6 +204,11 @@ def _explain(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({**asdict(decision), "explanation": asdict(why)}, ensure_ascii=False))
     return 0
+
+
+def _review(options: argparse.Namespace) -> int:
+    os.nice(19)
+    return review_cli.main(options)
 
 
 def _say(decision: Decision) -> None:

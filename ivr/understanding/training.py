@@ -13,6 +13,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -51,8 +52,36 @@ def version_of(examples: Sequence[Example], language: str) -> str:
     return hashlib.sha256(repr((RECIPE, language, said)).encode("utf-8", "replace")).hexdigest()[:12]
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """What a model would have said to each of its examples had it been left out.
+
+    Attributes:
+        examples: those that callers say, names of intents not among them.
+        taken: the likeliest intent of each.
+        accepted: bool (examples,), whether it reached the bar of that intent.
+    """
+
+    examples: tuple[Example, ...]
+    taken: tuple[str, ...]
+    accepted: np.ndarray
+
+    @property
+    def right(self) -> np.ndarray:
+        """Which were accepted and taken for what they are, bool (examples,)."""
+        same = [e.intent == taken for e, taken in zip(self.examples, self.taken, strict=True)]
+        return np.array(same, dtype=bool) & self.accepted
+
+
 def train(examples: Sequence[Example], language: str, vectors: np.ndarray | None = None, threads: int = 1) -> Model:
-    """A model of the examples in `language`.
+    """A model of the examples in `language`; see `rehearsed`."""
+    return rehearsed(examples, language, vectors, threads)[0]
+
+
+def rehearsed(
+    examples: Sequence[Example], language: str, vectors: np.ndarray | None = None, threads: int = 1
+) -> tuple[Model, LeftOut]:
+    """A model of the examples in `language`, and what it would have said to each without that one.
 
     Args:
         examples: at least two intents; examples of other languages are left out.
@@ -77,16 +106,10 @@ def train(examples: Sequence[Example], language: str, vectors: np.ndarray | None
         chosen += names
         vectors = np.concatenate([vectors, embed_queries([name.text for name in names], threads)])
     labels = np.array([intents.index(e.intent) for e in chosen], dtype=np.int32)
-    mean = vectors.mean(axis=0)
-    moved = vectors - mean
-    moved /= np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-6)
+    mean, moved = _moved(vectors)
     table = SHARES_OF_FEW if few else SHARES
     shares, width = table.get(language, table["en"]), WIDTH_OF_FEW if few else WIDTH
-    blocks, total = {}, shares[-1] * (moved @ moved.T)
-    said = [features.terms(e.text, language) for e in chosen]
-    for share, name in zip(shares, features.blocks(language), strict=False):
-        blocks[name] = _block([terms[name] for terms in said])
-        _add_likeness(total, share, blocks[name])
+    blocks, total = _compared([e.text for e in chosen], language, moved, shares)
     kernel = np.exp(width * (total - 1), out=total)
     held = np.bincount(labels)[labels].astype(np.float32)
     ridge, balance = (RIDGE_OF_FEW, BALANCE_OF_FEW) if few else (RIDGE, BALANCE)
@@ -94,8 +117,38 @@ def train(examples: Sequence[Example], language: str, vectors: np.ndarray | None
     left_out, known = left_out[:said_by_callers], labels[:said_by_callers]
     sharpness, bars = _sharpness(left_out, known), _bars(left_out, known, FALSE_REJECTION)
     spellings = features.spellings([e.text for e in chosen]) if language == "zh" else {}
-    return Model(language, version_of(examples, language), intents, tuple(e.text for e in chosen), labels, blocks,
-                 shares, width, mean, moved, weights, sharpness, bars, spellings)  # fmt: skip
+    model = Model(language, version_of(examples, language), intents, tuple(e.text for e in chosen), labels, blocks,
+                  shares, width, mean, moved, weights, sharpness, bars, spellings)  # fmt: skip
+    best = left_out.argmax(axis=1)
+    heard = LeftOut(
+        tuple(chosen[:said_by_callers]), tuple(intents[i] for i in best), left_out.max(axis=1) >= bars[best]
+    )
+    return model, heard
+
+
+def likeness(texts: Sequence[str], language: str, vectors: np.ndarray) -> np.ndarray:
+    """How like each other sentences are, as a model of few examples sees it: -1..1, float32 (texts, texts)."""
+    shares = SHARES_OF_FEW.get(language, SHARES_OF_FEW["en"])
+    return _compared(texts, language, _moved(vectors)[1], shares)[1]
+
+
+def _moved(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of `vectors`, and what is left of each without it, of length 1."""
+    mean = vectors.mean(axis=0)
+    moved = vectors - mean
+    return mean, moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-6)
+
+
+def _compared(
+    texts: Sequence[str], language: str, moved: np.ndarray, shares: Sequence[float]
+) -> tuple[dict[str, Block], np.ndarray]:
+    """The blocks of `texts`, and the likeness of each to each, float32 (texts, texts)."""
+    blocks, total = {}, shares[-1] * (moved @ moved.T)
+    said = [features.terms(text, language) for text in texts]
+    for share, name in zip(shares, features.blocks(language), strict=False):
+        blocks[name] = _block([terms[name] for terms in said])
+        _add_likeness(total, share, blocks[name])
+    return blocks, total
 
 
 def _kept(examples: Sequence[Example], language: str) -> list[int]:

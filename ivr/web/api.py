@@ -23,6 +23,7 @@ from ivr.web.guard import BODY_LIMIT_BYTES, Guard, body_limit
 from ivr.web.kb import KbApi, Searching
 from ivr.web.page import PAGE, PAGE_POLICY
 from ivr.web.problem import RETRY_AFTER_S, Refusal, middleware
+from ivr.web.review import ReviewApi, Reviewing
 from ivr.web.status import PlanDetail, PlanList, Reloaded, Status, health
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -38,6 +39,7 @@ def create_app(
     recordings_dir: Path | None = None,
     messages_dir: Path | None = None,
     knowledge: Searching | None = None,
+    reviewing: Reviewing | None = None,
     token_env: str = "IVR_TOKEN",  # noqa: S107 - the name of a variable, not a token
 ) -> web.Application:
     """The application; `ivr.web.server.start` runs it.
@@ -50,6 +52,7 @@ def create_app(
         recordings_dir: where recordings lie, None when calls are not recorded.
         messages_dir: where the messages lie that callers left.
         knowledge: searches the knowledge base; None where there is none.
+        reviewing: carries the trainer's loop out; None where there is none.
         token_env: name of the environment variable of the token, for the text of a 401.
     """
     guard = Guard(token, token_env, OPEN_PATHS)
@@ -72,6 +75,7 @@ def create_app(
         app.router.add_get(path, handler)
     app.router.add_post("/v1/plans/reload", api.reload)
     app.router.add_routes(KbApi(store, knowledge).routes())
+    app.router.add_routes(ReviewApi(reviewing).routes())
     app.on_response_prepare.append(_headers)
     return app
 
