@@ -65,7 +65,8 @@ ROOMS = (
           "words observing meaning dialog telephony speech store backend backend_rules"),
     _room("kb", "ivr.kb.files ivr.kb.importing ivr.kb.indexing ivr.kb.live", "words observing meaning store"),
     _room("intents", "ivr.intents.data ivr.intents.evaluation ivr.intents.figures ivr.intents.files"
-          " ivr.intents.pictures ivr.intents.grouping ivr.intents.review ivr.intents.decisions ivr.intents.live",
+          " ivr.intents.pictures ivr.intents.homophones ivr.intents.grouping ivr.intents.review"
+          " ivr.intents.decisions ivr.intents.live",
           "words observing meaning"),
     # 4 doors
     _room("web", "ivr.web*", "words observing store"),

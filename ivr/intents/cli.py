@@ -20,6 +20,7 @@ from ivr.dialog.plan_file import load_all
 from ivr.errors import InvalidInput, Problem
 from ivr.intents import evaluation, figures, files, pictures, review_cli
 from ivr.intents.data import Labelled, read
+from ivr.intents.homophones import replaced
 from ivr.turn import Expectation
 from ivr.understanding.intents import Decision, Example, Model
 from ivr.understanding.training import train
@@ -57,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
         source.add_argument("--examples", type=Path, default=DEFAULT, help=f"plan, CSV or JSON (default {DEFAULT})")
         source.add_argument("--model", type=Path, metavar="FILE", help="what `train --out` wrote")
     measure.add_argument("--test", type=Path, help="CSV, JSON, or folder of WAVs with manifest.tsv: ask these instead")
+    measure.add_argument("--homophones", type=int, choices=range(1, 101), metavar="N",
+                         help="replace every Nth Mandarin character of --test by one that sounds the same")  # fmt: skip
     measure.add_argument(
         "--shots", type=int, choices=range(2, 1_001), metavar="N", help="train on N examples an intent"
     )
@@ -121,6 +124,9 @@ def _eval(options: argparse.Namespace) -> int:
     data, language = _labelled(options.examples, options.language)
     if options.test is not None:
         data = _asked(data, options.test, language)
+        if options.homophones:
+            heard = (replace(e, text=replaced(e.text, options.homophones, seed=0)) for e in data.test)
+            data = replace(data, test=tuple(heard))
     data = replace(data, train=tuple(e for e in data.train if e.language == language))
     counts = np.unique([e.intent for e in data.train], return_counts=True)[1]
     if not len(counts) or counts.min() < 2:

@@ -36,7 +36,7 @@ class Outcome:
         names: of the intents, by number.
         judged: every question asked, with the bars in force for it.
         train_s, embed_s: seconds of the last training without its embedding, and of embedding everything.
-        query_ms: times of whole queries, embedding included.
+        query_ms: times of whole queries on one core, embedding included; of the processor, whatever else it does.
         version: of the last model.
         spread: accuracy of each repetition, where there were several.
     """
@@ -81,7 +81,7 @@ class Bench:
 
     def judge(self, model: Model, rows: Sequence[int]) -> Judged:
         """What `model` says to the examples with these numbers."""
-        scores = np.array([model.scores(self.examples[i].text, self.vectors[i]) for i in rows])
+        scores = np.array([model.heard(self.examples[i].text, self.vectors[i]) for i in rows])
         scores = scores.reshape(len(rows), len(model.intents))
         known = np.array([self.numbers.get(name, UNKNOWN) for name in model.intents])
         likely, inside = model.likelihoods(scores), known != UNKNOWN
@@ -159,13 +159,13 @@ def joined(parts: Sequence[Judged]) -> Judged:
 
 
 def timed(model: Model, texts: Sequence[str]) -> list[float]:
-    """Milliseconds from a text to the decision on it, embedding included."""
+    """Milliseconds of a processor from a text to the decision on it, embedding included."""
     times = []
     for text in texts:
         query_vector.cache_clear()
-        began = time.perf_counter()
+        began = time.thread_time()
         model.decide([(text, 1.0)])
-        times.append(1e3 * (time.perf_counter() - began))
+        times.append(1e3 * (time.thread_time() - began))
     return times
 
 

@@ -26,7 +26,7 @@ _MEND = "write it again: ivr intents train PLAN --out FOLDER"
 _DAMAGED = (OSError, ValueError, KeyError, IndexError, EOFError, TypeError, AttributeError, NotImplementedError,
             msgspec.MsgspecError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 """What reading a file that is no model, or half of one, ends in."""
-_ARRAYS = ("labels", "mean", "vectors", "weights", "bars")
+_ARRAYS = ("labels", "mean", "transform", "vectors", "weights", "bars")
 _POSTINGS = ("idf", "starts", "holders", "weights")
 _KINDS = {"labels": "i4"}
 
@@ -84,8 +84,8 @@ def load(file: Path) -> Model:
 def _model(header: _Header, arrays: dict[str, np.ndarray]) -> Model:
     """A model whose arrays fit one another. Raises ValueError, KeyError."""
     examples, intents = len(header.examples), len(header.intents)
-    shapes = {"labels": (examples,), "mean": (DIMENSION,), "vectors": (examples, DIMENSION),
-              "weights": (examples, intents), "bars": (intents,)}  # fmt: skip
+    shapes = {"labels": (examples,), "mean": (DIMENSION,), "transform": (DIMENSION, DIMENSION),
+              "vectors": (examples, DIMENSION), "weights": (examples, intents), "bars": (intents,)}  # fmt: skip
     for name, shape in shapes.items():
         _expect(arrays, name, shape, _KINDS.get(name, "f4"))
     _within("labels", arrays["labels"], intents)

@@ -68,9 +68,10 @@ def groups(sentences: Sequence[Said], examples: Sequence[Example], language: str
         return []
     texts = [s.text for s in sentences]
     vectors = embed_queries(texts)
-    alike = likeness(texts, language, vectors)
     own = [e for e in examples if e.language == language]
-    model = train(own, language) if len({e.intent for e in own}) > 1 else None
+    others = embed_queries([e.text for e in own])
+    alike = likeness(texts, language, vectors, np.concatenate([vectors, others]).mean(axis=0))
+    model = train(own, language, others) if len({e.intent for e in own}) > 1 else None
     found = []
     for rows in grouped(alike, least):
         typical = sorted(rows, key=lambda row: (-float(alike[row, rows].sum()), row))

@@ -144,7 +144,8 @@ class Model:
         blocks: terms by the names that `features` gives them.
         shares: weight of each block, then of the vectors, in the likeness; they add up to 1.
         width: how fast likeness falls off; greater is faster.
-        mean, vectors: float32 (384,) and (examples, 384): what the vectors are moved by, and those of the examples.
+        mean, transform: float32 (384,) and (384, 384): what a vector is moved by, then multiplied with.
+        vectors: float32 (examples, 384): those of the examples after that, of length 1.
         weights: float32 (examples, intents).
         sharpness: what scores are multiplied by to become log-likelihoods.
         bars: float32 (intents,): familiarity below which an utterance is not taken for the intent.
@@ -160,6 +161,7 @@ class Model:
     shares: tuple[float, ...]
     width: float
     mean: np.ndarray
+    transform: np.ndarray
     vectors: np.ndarray
     weights: np.ndarray
     sharpness: float
@@ -169,7 +171,7 @@ class Model:
     def likeness(self, text: str, vector: np.ndarray) -> np.ndarray:
         """How like each example `text` is, in -1..1, float32 (examples,)."""
         terms = features.terms(text, self.language)
-        moved = vector - self.mean
+        moved = (vector - self.mean) @ self.transform
         total = self.shares[-1] * (self.vectors @ (moved / max(float(np.linalg.norm(moved)), 1e-6)))
         for share, (name, block) in zip(self.shares, self.blocks.items(), strict=False):
             total += share * block.likeness(terms[name], len(self.examples))
@@ -179,9 +181,12 @@ class Model:
         """Score of each intent for a text and its vector, about 1 for the right one and 0 for others."""
         return np.exp(self.width * (self.likeness(text, vector) - 1)) @ self.weights
 
-    def _scored(self, text: str) -> np.ndarray:
-        """The scores of a text; where the examples write its sounds in other characters, half of them are of those."""
-        scores = self.scores(text, query_vector(text))
+    def heard(self, text: str, vector: np.ndarray | None = None) -> np.ndarray:
+        """The scores of what a recogniser wrote, `vector` its vector if it is known.
+
+        Where the examples write its sounds in other characters, half of them are of those.
+        """
+        scores = self.scores(text, query_vector(text) if vector is None else vector)
         respelled = features.respelled(text, self.spellings) if self.spellings else text
         return scores if respelled == text else (scores + self.scores(respelled, query_vector(respelled))) / 2
 
@@ -210,7 +215,7 @@ class Model:
 
     def _judge(self, readings: Sequence[tuple[str, float]]) -> Decision:
         """One wish, in one or more readings with their weights."""
-        scores = np.average([self._scored(t) for t, _ in readings], axis=0, weights=[w for _, w in readings])
+        scores = np.average([self.heard(t) for t, _ in readings], axis=0, weights=[w for _, w in readings])
         likely = self.likelihoods(scores)
         order = np.argsort(-likely, kind="stable")
         ranked = tuple(Ranked(self.intents[i], float(likely[i])) for i in order[:_RANKED])
@@ -231,14 +236,14 @@ class Model:
         wish = wishes.wanted(text[: features.MAX_CHARACTERS], self.language)
         likeness = self.likeness(wish, query_vector(wish))
         nearest = np.argsort(-likeness, kind="stable")[:_NEAREST]
-        best = int(self._scored(wish).argmax())
+        best = int(self.heard(wish).argmax())
         words = wish if self.language == "zh" else wish.split()
         joint = "" if self.language == "zh" else " "
-        before = self.likelihoods(self._scored(wish))[best]
+        before = self.likelihoods(self.heard(wish))[best]
         drops = []
         for place, word in enumerate(words[:_WORDS]):
             rest = joint.join([*words[:place], *words[place + 1 :]])
-            drops.append((word, float(before - self.likelihoods(self._scored(rest))[best])))
+            drops.append((word, float(before - self.likelihoods(self.heard(rest))[best])))
         near = tuple((self.examples[i], self.intents[self.labels[i]], float(likeness[i])) for i in nearest)
         return Explanation(self.intents[best], tuple(drops), near)
 

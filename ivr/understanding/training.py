@@ -22,15 +22,19 @@ from ivr.understanding import features
 from ivr.understanding.embedding import embed_queries
 from ivr.understanding.intents import OUT_OF_SCOPE, Block, Example, Model
 
-RECIPE = "kernel-2"
+RECIPE = "kernel-3"
 """Goes into the version: models of another recipe are other models."""
 MANY = 40
 """Examples an intent from which words tell intents apart that vectors do not; with fewer, vectors know more."""
 SHARES = {"en": (0.2, 0.15, 0.05, 0.6), "zh": (0.15, 0.3, 0.55)}
 SHARES_OF_FEW = {"en": (0.05, 0.03, 0.02, 0.9), "zh": (0.03, 0.07, 0.9)}
 """Weight of each block of terms, then of the vectors; chosen by leaving out examples of training files."""
-WIDTH, WIDTH_OF_FEW = 2.5, 1.5
+WIDTH, WIDTH_OF_FEW = 2.5, 3.0
 RIDGE, RIDGE_OF_FEW = 0.03, 0.1
+SHRINK = 0.85
+"""How far the scatter of vectors within intents is drawn to a sphere (Friedman 1989), where there are few examples."""
+FREE = 100
+"""Examples beyond the first of their intents from which that scatter is learnt at all."""
 BALANCE, BALANCE_OF_FEW = 0.0, 1.0
 """How much less an example weighs whose intent has many; with few, they would make an intent likelier by themselves."""
 FALSE_REJECTION = 0.02
@@ -106,7 +110,9 @@ def rehearsed(
         chosen += names
         vectors = np.concatenate([vectors, embed_queries([name.text for name in names], threads)])
     labels = np.array([intents.index(e.intent) for e in chosen], dtype=np.int32)
-    mean, moved = _moved(vectors)
+    mean = vectors.mean(axis=0)
+    transform = _transform(vectors, labels) if few else np.eye(vectors.shape[1], dtype=np.float32)
+    moved = _moved(vectors, mean, transform)
     table = SHARES_OF_FEW if few else SHARES
     shares, width = table.get(language, table["en"]), WIDTH_OF_FEW if few else WIDTH
     blocks, total = _compared([e.text for e in chosen], language, moved, shares)
@@ -118,7 +124,7 @@ def rehearsed(
     sharpness, bars = _sharpness(left_out, known), _bars(left_out, known, FALSE_REJECTION)
     spellings = features.spellings([e.text for e in chosen]) if language == "zh" else {}
     model = Model(language, version_of(examples, language), intents, tuple(e.text for e in chosen), labels, blocks,
-                  shares, width, mean, moved, weights, sharpness, bars, spellings)  # fmt: skip
+                  shares, width, mean, transform, moved, weights, sharpness, bars, spellings)  # fmt: skip
     best = left_out.argmax(axis=1)
     heard = LeftOut(
         tuple(chosen[:said_by_callers]), tuple(intents[i] for i in best), left_out.max(axis=1) >= bars[best]
@@ -126,17 +132,38 @@ def rehearsed(
     return model, heard
 
 
-def likeness(texts: Sequence[str], language: str, vectors: np.ndarray) -> np.ndarray:
-    """How like each other sentences are, as a model of few examples sees it: -1..1, float32 (texts, texts)."""
+def likeness(texts: Sequence[str], language: str, vectors: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """How like each other sentences are, as a model of few examples sees it: -1..1, float32 (texts, texts).
+
+    `mean` is that of the vectors of these and of other sentences, which tell what all of them have in common.
+    """
     shares = SHARES_OF_FEW.get(language, SHARES_OF_FEW["en"])
-    return _compared(texts, language, _moved(vectors)[1], shares)[1]
+    same = np.eye(vectors.shape[1], dtype=np.float32)
+    return _compared(texts, language, _moved(vectors, mean, same), shares)[1]
 
 
-def _moved(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of `vectors`, and what is left of each without it, of length 1."""
-    mean = vectors.mean(axis=0)
-    moved = vectors - mean
-    return mean, moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-6)
+def _moved(vectors: np.ndarray, mean: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    """`vectors` as they are compared: without their mean, transformed, of length 1."""
+    moved = (vectors - mean) @ transform
+    return moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-6)
+
+
+def _transform(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """What makes the scatter of examples around the middle of their intent alike in all directions, float32 (384, 384).
+
+    Along the directions in which the ways to say one thing differ anyway, a difference tells little (Fisher 1936).
+    """
+    size = vectors.shape[1]
+    counts = np.bincount(labels)
+    free = int((counts[counts > 1] - 1).sum())
+    if free < FREE:
+        return np.eye(size, dtype=np.float32)
+    middles = np.zeros((len(counts), size))
+    np.add.at(middles, labels, vectors)
+    apart = vectors - (middles / np.maximum(counts, 1)[:, None])[labels]
+    scatter = apart.T @ apart / free
+    power, directions = np.linalg.eigh((1 - SHRINK) * scatter + SHRINK * np.trace(scatter) / size * np.eye(size))
+    return (directions * power**-0.5 @ directions.T).astype(np.float32)
 
 
 def _compared(

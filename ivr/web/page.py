@@ -48,6 +48,8 @@ PAGE = """<!doctype html>
   <dd>all its versions</dd>
   <dt>POST /v1/kb/entries/{id}/rollback</dt>
   <dd>put one of them back</dd>
+  <dt>/v1/intents/review</dt>
+  <dd>what nobody understood, in groups; parameters plan, language; POST decides what to do about a group</dd>
   <dt><a href="/openapi.json">/openapi.json</a></dt>
   <dd>all of this for programs (OpenAPI 3.1)</dd>
 </dl>

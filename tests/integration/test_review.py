@@ -34,6 +34,10 @@ CONFIG = """[paths]
 dialplans = "plans"
 [store]
 url = "sqlite:///ivr.db"
+[[number]]
+pattern = "500"
+plan = "town"
+language = "en"
 """
 PARKING = {
     "en": ["where can I park my car", "is there parking for my car", "where can I park near you"],

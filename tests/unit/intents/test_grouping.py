@@ -103,4 +103,4 @@ def test_an_effect_is_measured_on_what_was_left_out(language):
     thief = [Example(text, "thief", language) for text in KNOWN[language]["card"]]
     stolen = review.effect(examples(language), thief, language)
     assert stolen.right_after < stolen.right_before
-    assert {c.intent for c in stolen.lost} == {"card"}
+    assert "card" in {c.intent for c in stolen.lost}
