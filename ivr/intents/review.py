@@ -16,7 +16,7 @@ import numpy as np
 
 from ivr.intents.grouping import LEAST, grouped
 from ivr.intents.trainer import Changed, Effect, Group, Proposal
-from ivr.understanding.embedding import embed_queries
+from ivr.understanding.embedding import DIMENSION, embed_queries
 from ivr.understanding.expected import plain
 from ivr.understanding.intents import Example
 from ivr.understanding.training import likeness, rehearsed, train
@@ -70,8 +70,9 @@ def groups(sentences: Sequence[Said], examples: Sequence[Example], language: str
     vectors = embed_queries(texts)
     own = [e for e in examples if e.language == language]
     others = embed_queries([e.text for e in own])
-    alike = likeness(texts, language, vectors, np.concatenate([vectors, others]).mean(axis=0))
     model = train(own, language, others) if len({e.intent for e in own}) > 1 else None
+    mean = np.concatenate([vectors, others]).mean(axis=0)
+    alike = likeness(texts, language, vectors, mean, np.eye(DIMENSION) if model is None else model.transform)
     found = []
     for rows in grouped(alike, least):
         typical = sorted(rows, key=lambda row: (-float(alike[row, rows].sum()), row))

@@ -132,14 +132,15 @@ def rehearsed(
     return model, heard
 
 
-def likeness(texts: Sequence[str], language: str, vectors: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """How like each other sentences are, as a model of few examples sees it: -1..1, float32 (texts, texts).
+def likeness(
+    texts: Sequence[str], language: str, vectors: np.ndarray, mean: np.ndarray, transform: np.ndarray
+) -> np.ndarray:
+    """How like each other sentences are, -1..1, float32 (texts, texts): as a model of few examples sees it.
 
-    `mean` is that of the vectors of these and of other sentences, which tell what all of them have in common.
+    `mean` and `transform` are those of a model that knows what sentences have in common, and how one thing is varied.
     """
     shares = SHARES_OF_FEW.get(language, SHARES_OF_FEW["en"])
-    same = np.eye(vectors.shape[1], dtype=np.float32)
-    return _compared(texts, language, _moved(vectors, mean, same), shares)[1]
+    return _compared(texts, language, _moved(vectors, mean, transform), shares)[1]
 
 
 def _moved(vectors: np.ndarray, mean: np.ndarray, transform: np.ndarray) -> np.ndarray:

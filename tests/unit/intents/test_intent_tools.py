@@ -7,11 +7,13 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from pypinyin import Style, lazy_pinyin
 
 from ivr.errors import InvalidInput
 from ivr.intents import cli
 from ivr.intents.data import read
 from ivr.intents.figures import UNKNOWN, Judged, calibration_error, confusions, figures, shift_for, trade_off
+from ivr.intents.homophones import replaced
 from ivr.understanding.intents import OUT_OF_SCOPE
 
 BLOCK = [
@@ -158,3 +160,15 @@ def test_test_and_explain_say_what_a_sentence_is_taken_for_and_why(tmp_path, cap
     assert "like '我的卡丢了' of card" in out
     assert cli.main(["explain", "", "--examples", str(tmp_path / "en.csv")]) == 0
     assert capsys.readouterr().out.startswith("none: out of scope")
+
+
+@pytest.mark.parametrize("every", [1, 3, 5])
+def test_homophones_sound_the_same_and_stand_where_they_are_due(every):
+    text = "我的银行卡丢了怎么办理挂失, card 12"
+    heard = replaced(text, every, seed=1)
+    changed = [i for i, (a, b) in enumerate(zip(text, heard, strict=True)) if a != b]
+    assert 2 <= len(changed) <= 13 // every
+    assert all(text[i] > "\u4e00" for i in changed)
+    assert all(lazy_pinyin(text[i], style=Style.TONE3) == lazy_pinyin(heard[i], style=Style.TONE3) for i in changed)
+    assert heard == replaced(text, every, seed=1)
+    assert replaced("hello 12", every, seed=1) == "hello 12"

@@ -13,7 +13,7 @@ import yaml
 
 from ivr.errors import InvalidInput
 from ivr.understanding.intents import OUT_OF_SCOPE, Example, Model
-from ivr.understanding.training import _solve, train, version_of
+from ivr.understanding.training import _solve, _transform, train, version_of
 
 BANK = Path(__file__).parents[3] / "dialplans" / "bank.knowledge.yaml"
 
@@ -181,3 +181,15 @@ def test_most_paraphrases_have_their_intent_first(language, least):
     asked = [line.rpartition(",") for line in file.read_text("utf-8").splitlines()[1::5]]
     right = [model(language).decide([(text, 1.0)]).ranked[0].intent == intent for text, _, intent in asked]
     assert sum(right) / len(right) >= least
+
+
+def test_few_examples_are_compared_where_the_ways_to_say_one_thing_differ_little():
+    """Two intents apart along one direction, each scattered along another: the transform shrinks the other."""
+    rng = np.random.default_rng(1)
+    vectors = 0.02 * rng.normal(size=(160, 384)).astype(np.float32)
+    labels = np.arange(160) % 2
+    vectors[:, 0] += labels
+    vectors[:, 1] += rng.normal(size=160)
+    transform = _transform(vectors, labels)
+    assert np.linalg.norm(transform[0]) > 3 * np.linalg.norm(transform[1])
+    assert np.array_equal(_transform(vectors[:60], labels[:60]), np.eye(384, dtype=np.float32))
