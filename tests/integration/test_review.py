@@ -185,12 +185,24 @@ async def test_http_lists_groups_and_takes_decisions(tmp_path):
     await store.close()
 
 
-async def test_a_server_asks_a_child_and_tells_what_it_said(house):
-    trainer = Trainer(house / "config.toml")
-    with pytest.raises(InvalidInput, match="no decision `review-1`"):
-        await trainer.decide(Decision(plan="town", language="zh", action="undo", decision="review-1"))
-    found = await trainer.groups("town", "zh")
+async def test_a_server_asks_a_child(house):
+    found = await Trainer(house / "config.toml").groups("town", "zh")
     assert (found.utterances, found.groups[0].callers) == (3, 3)
-    (house / "ivr.db").unlink()
-    with pytest.raises(Unavailable):
-        await trainer.groups("town", "zh")
+
+
+@pytest.mark.parametrize(
+    ("ended", "kind", "says"),
+    [
+        ((1, b"", "plans: no plan `城` (there are: town)".encode()), InvalidInput, "no plan `城`"),
+        ((1, b"", b"ivr: the database cannot be read"), Unavailable, "failed: the database cannot be read"),
+        ((-9, b"", b""), Unavailable, "failed: code -9"),
+    ],
+)
+async def test_what_a_child_says_that_failed_is_told(tmp_path, monkeypatch, ended, kind, says):
+    async def child(*_words: object) -> tuple[int, bytes, bytes]:
+        return ended
+
+    trainer = Trainer(tmp_path / "config.toml")
+    monkeypatch.setattr(trainer, "_child", child)
+    with pytest.raises(kind, match=says):
+        await trainer.decide(Decision(plan="town", language="zh", action="undo", decision="review-1"))
