@@ -22,6 +22,7 @@ from ivr.backend.client import Backends
 from ivr.config import Config, secret
 from ivr.dialog.plan import Plan
 from ivr.health import Health
+from ivr.intents.live import Trainer
 from ivr.kb.live import KnowledgeBase
 from ivr.outbound.live import OutboundCalls
 from ivr.publishing import Publishing, needed
@@ -78,7 +79,8 @@ class App:
             outbound = self._outbound()
             web = await server.start(
                 create_app(self.store, self.health.status, self.health.reload, secret(self.config.http.token_env),
-                           self._recordings, self._messages, self.knowledge, self.config.http.token_env, outbound),
+                           self._recordings, self._messages, self.knowledge, Trainer(self._config_file),
+                           self.config.http.token_env, outbound),
                 self.config.http.host, self.config.http.port,
             )  # fmt: skip
             closing.later(web.cleanup)

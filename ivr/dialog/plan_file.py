@@ -24,7 +24,7 @@ from ivr.understanding.places import Places
 from ivr.understanding.slots import Slot
 from ivr.understanding.understand import Vocabulary
 
-BESIDE = (".knowledge.yaml", ".places.yaml")
+BESIDE = (".knowledge.yaml", ".reviewed.yaml", ".places.yaml")
 """Ends of the names of files that are no plans themselves."""
 FOLDER = Path("dialplans")
 """Where the plans that a command names are looked for."""
@@ -255,9 +255,15 @@ class _Loading:
         return form_of_file.read(tree.root, (), reading), reading
 
     def _entries(self, file: Path, languages: tuple[str, ...]) -> tuple[Entry, ...]:
-        beside = file.with_name(f"{file.stem}.knowledge.yaml")
-        read = self._read_by(form.KNOWLEDGE, beside, languages) if beside.exists() else None
-        return plan_slots.entries(*read) if read else ()
+        found: list[Entry] = []
+        owners: dict[tuple[str, str], str] = {}
+        for end in (".knowledge.yaml", ".reviewed.yaml"):
+            beside = file.with_name(f"{file.stem}{end}")
+            read = self._read_by(form.KNOWLEDGE, beside, languages) if beside.exists() else None
+            if read:
+                found += plan_slots.entries(*read, owners)
+                self.notes += plan_slots.lone_examples(*read) if end == ".knowledge.yaml" else ()
+        return tuple(found)
 
     def _places_of(self, file: Path, path: Path_, reading: Reading) -> Places | None:
         if file not in self._places:

@@ -341,7 +341,11 @@ KNOWLEDGE = Record(
                 most=5_000,
             ),
             required=True,
-        )
+        ),
+        "dismissed": Key(
+            ListOf(Record({"id": _ID}, languages=Words(_QUESTIONS, every=False)), most=5_000),
+            "what callers say that belongs to nothing; `ivr intents review` writes it",
+        ),
     }
 )
 

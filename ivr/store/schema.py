@@ -117,6 +117,8 @@ turns = sa.Table(
     sa.Column("rejected", sa.String(32)),
     sa.Column("sensitive", sa.Boolean, nullable=False),
     sa.Column("latency", Document),
+    sa.Column("review", sa.String(16)),
+    sa.Index(None, "review"),
 )
 
 inputs = sa.Table(

@@ -25,6 +25,7 @@ from ivr.web.jobs import KEY_PATHS, JobsApi
 from ivr.web.kb import KbApi, Searching
 from ivr.web.page import PAGE, PAGE_POLICY
 from ivr.web.problem import RETRY_AFTER_S, Refusal, middleware
+from ivr.web.review import ReviewApi, Reviewing
 from ivr.web.status import PlanDetail, PlanList, Reloaded, Status, health
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -40,6 +41,7 @@ def create_app(
     recordings_dir: Path | None = None,
     messages_dir: Path | None = None,
     knowledge: Searching | None = None,
+    reviewing: Reviewing | None = None,
     token_env: str = "IVR_TOKEN",  # noqa: S107 - the name of a variable, not a token
     outbound: OutboundCalls | None = None,
 ) -> web.Application:
@@ -53,6 +55,7 @@ def create_app(
         recordings_dir: where recordings lie, None when calls are not recorded.
         messages_dir: where the messages lie that callers left.
         knowledge: searches the knowledge base; None where there is none.
+        reviewing: carries the trainer's loop out; None where there is none.
         token_env: name of the environment variable of the token, for the text of a 401.
         outbound: orders and shows outbound calls; None where none are configured, and then it has no routes.
     """
@@ -76,6 +79,7 @@ def create_app(
         app.router.add_get(path, handler)
     app.router.add_post("/v1/plans/reload", api.reload)
     app.router.add_routes(KbApi(store, knowledge).routes())
+    app.router.add_routes(ReviewApi(reviewing).routes())
     if outbound is not None:
         app.router.add_routes(JobsApi(outbound).routes())
     app.on_response_prepare.append(_headers)

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from ivr.intents.trainer import Decision, Groups, Outcome
 from ivr.kb.entry import ID, LANGUAGES, KbEntry, KbFound, KbPage, KbQuery, KbVersions
 from ivr.line.messages import Cause
 from ivr.store.kb import KbSaved
@@ -16,6 +17,7 @@ from ivr.web.kb import PAGE_DEFAULT, PAGE_LIMIT, KbRollback
 from ivr.web.openapi_parts import JSON
 from ivr.web.problem import Problem
 from ivr.web.query import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, TEXT_MAX
+from ivr.web.review import PLAN
 from ivr.web.status import Health, PlanDetail, PlanList, Reloaded
 
 API_VERSION = "1"
@@ -214,9 +216,32 @@ def _kb_paths() -> dict[str, Any]:
     }
 
 
+def _review_paths() -> dict[str, Any]:
+    plan = parts.query("plan", "The name of a dialplan", type="string", pattern=f"^{PLAN}$") | {"required": True}
+    language = parts.query("language", "Of the utterances", type="string", enum=list(LANGUAGES), default="en")
+    return {
+        "/v1/intents/review": parts.get(
+            "What callers said that nobody understood, in groups, those that cost most callers first",
+            {"200": parts.body("The groups", JSON, parts.ref("Groups")), **parts.problems("400", "401", "503")},
+            "intents",
+            (plan, language),
+        )
+        | parts.post(
+            "What a decision on a group does to sentences that were left out; with `live` it is in force",
+            {
+                "200": parts.body("What it does, or did", JSON, parts.ref("Outcome")),
+                **parts.problems("400", "401", "503"),
+            },
+            "intents",
+            body="Decision",
+        ),
+    }
+
+
 def document(outbound: bool = True) -> dict[str, Any]:
     """The whole document, ready for JSON; `outbound`: with the routes of outbound calls."""
     types = [CallPage, CallDetail, CallInputs, PlanList, PlanDetail, Reloaded, Health, Ready, Problem]
+    types += [Groups, Decision, Outcome]
     types += [KbQuery, KbFound, KbEntry, KbPage, KbVersions, KbSaved, KbRollback]
     types += openapi_jobs.TYPES if outbound else ()
     _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
@@ -234,12 +259,14 @@ def document(outbound: bool = True) -> dict[str, Any]:
             {"name": "calls", "description": "Records of calls"},
             {"name": "plans", "description": "Dialplans in force"},
             {"name": "kb", "description": "The knowledge base: questions and their answers"},
+            {"name": "intents", "description": "What callers mean: the trainer's loop"},
             *([{"name": "jobs", "description": "Outbound calls"}] if outbound else []),
         ],
         "paths": _server_paths()
         | _call_paths()
         | _plan_paths()
         | _kb_paths()
+        | _review_paths()
         | (openapi_jobs.paths() if outbound else {}),
         "components": {
             "schemas": schemas,

@@ -59,6 +59,8 @@ PAGE = """<!doctype html>
   <dd>the do-not-call list; POST adds to it, DELETE /v1/suppressions/{id} takes off</dd>
   <dt><a href="/v1/evidence/key">/v1/evidence/key</a></dt>
   <dd>the public key that outcomes are signed with</dd>
+  <dt>/v1/intents/review</dt>
+  <dd>what nobody understood, in groups; parameters plan, language; POST decides what to do about a group</dd>
   <dt><a href="/openapi.json">/openapi.json</a></dt>
   <dd>all of this for programs (OpenAPI 3.1)</dd>
 </dl>
