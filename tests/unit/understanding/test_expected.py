@@ -107,7 +107,8 @@ def test_words_that_break_off(text, language, more):
 @pytest.mark.parametrize(
     ("text", "language", "is_one"),
     [("uh huh", "en", True), ("okay", "en", True), ("stop please", "en", False), ("嗯", "zh", True),
-     ("好的好的", "zh", True), ("转人工", "zh", False), ("", "en", False)],
+     ("好的好的", "zh", True), ("转人工", "zh", False), ("", "en", False), ("All right.", "en", True),
+     ("明白了", "zh", True), ("all I want is my balance", "en", False), ("不明白", "zh", False)],
 )  # fmt: skip
 def test_back_channels(text, language, is_one):
     """Mm-hm and 好的 say go on; a request does not."""
