@@ -347,10 +347,10 @@ def hesitates(text: str, language: str) -> bool:
 
 
 _BACK_CHANNELS: dict[str, frozenset[str]] = {
-    "en": frozenset(("uh", "huh", "mm", "hmm", "mhm", "hm", "okay", "ok", "right", "all", "alright", "sure", "fine", "good",
-                     "yeah", "yes", "yep", "i", "see", "got", "it", "go", "on", "oh", "ah", "aha")),
-    "zh": frozenset(("en", "ng", "n", "hao", "de", "dui", "shi", "o", "a", "ai", "ei", "xing", "zhi", "dao", "le", "ming",
-                     "bai", "ba")),
+    "en": frozenset(("uh", "huh", "mm", "hmm", "mhm", "hm", "okay", "ok", "right", "all", "alright", "sure", "fine",
+                     "good", "yeah", "yes", "yep", "i", "see", "got", "it", "go", "on", "oh", "ah", "aha")),
+    "zh": frozenset(("en", "ng", "n", "hao", "de", "dui", "shi", "o", "a", "ai", "ei", "xing", "zhi", "dao", "le",
+                     "ming", "bai", "ba")),
     "ko": frozenset(("네", "예", "응", "음", "아", "그래요", "그렇군요")),
 }  # fmt: skip
 
