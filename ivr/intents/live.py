@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from ivr.errors import InvalidInput, Problem, Unavailable
-from ivr.intents.trainer import Decision, Groups, Outcome
+from ivr.intents.trainer import Groups, Outcome, ReviewDecision
 
 TIMEOUT_S = 180.0
 _WAITING = 4
@@ -33,7 +33,7 @@ class Trainer:
         """What is to be looked at. Raises InvalidInput, Unavailable."""
         return await self._ask(Groups, b"", "--plan", plan, "--language", language)
 
-    async def decide(self, decision: Decision) -> Outcome:
+    async def decide(self, decision: ReviewDecision) -> Outcome:
         """What a decision does; with `live` it is written. Raises InvalidInput, Unavailable."""
         return await self._ask(Outcome, msgspec.json.encode(decision), "--decision-on-input")
 

@@ -20,7 +20,7 @@ from ivr.dialog.plan import Plan
 from ivr.errors import InvalidInput, Problem
 from ivr.intents import review
 from ivr.intents.decisions import Decisions
-from ivr.intents.trainer import Decision, Effect, Groups, Outcome
+from ivr.intents.trainer import Effect, Groups, Outcome, ReviewDecision
 from ivr.store.review import utterances
 from ivr.store.store import Store
 from ivr.understanding.intents import Example
@@ -58,11 +58,11 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _decision(options: argparse.Namespace) -> Decision | None:
+def _decision(options: argparse.Namespace) -> ReviewDecision | None:
     """What is to be decided, None when the groups are to be listed."""
     if options.decision_on_input:
         try:
-            return msgspec.json.decode(sys.stdin.buffer.read(1 << 22), type=Decision)
+            return msgspec.json.decode(sys.stdin.buffer.read(1 << 22), type=ReviewDecision)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise InvalidInput(Problem("decision", str(error))) from None
     given = {"intent": options.intent, "entry": options.answer, "dismiss": options.dismiss, "undo": options.undo}
@@ -73,7 +73,7 @@ def _decision(options: argparse.Namespace) -> Decision | None:
               "intent": options.intent, "answer": options.answer or "", "decision": options.undo or "",
               "live": options.live}  # fmt: skip
     try:
-        return msgspec.convert(fields, Decision)
+        return msgspec.convert(fields, ReviewDecision)
     except msgspec.ValidationError as error:
         raise InvalidInput(Problem("ivr intents review", str(error))) from None
 
@@ -122,7 +122,7 @@ class Desk:
             for question in questions
         ]
 
-    def decide(self, wanted: Decision) -> Outcome:
+    def decide(self, wanted: ReviewDecision) -> Outcome:
         """What a decision does; with `live` it is in force, or nothing has changed."""
         decided = Decisions(self.file)
         if wanted.action == "undo":
@@ -149,7 +149,7 @@ class Desk:
         self._write(decided, wanted.live)
         return Outcome(live=wanted.live, decision=name if wanted.live else "", sentences=sentences, effect=effect)
 
-    def _sentences(self, wanted: Decision) -> tuple[str, ...]:
+    def _sentences(self, wanted: ReviewDecision) -> tuple[str, ...]:
         """Those of the group that are meant."""
         found = next((g for g in self.groups(wanted.language).groups if g.id == wanted.group), None)
         if found is None:

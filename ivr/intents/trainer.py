@@ -79,7 +79,7 @@ class Groups(msgspec.Struct, frozen=True, kw_only=True):
     decisions: tuple[str, ...] = ()
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ReviewDecision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a trainer wants done.
 
     Attributes:

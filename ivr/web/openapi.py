@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from ivr.intents.trainer import Decision, Groups, Outcome
+from ivr.intents.trainer import Groups, Outcome, ReviewDecision
 from ivr.kb.entry import ID, LANGUAGES, KbEntry, KbFound, KbPage, KbQuery, KbVersions
 from ivr.line.messages import Cause
 from ivr.store.kb import KbSaved
@@ -233,7 +233,7 @@ def _review_paths() -> dict[str, Any]:
                 **parts.problems("400", "401", "503"),
             },
             "intents",
-            body="Decision",
+            body="ReviewDecision",
         ),
     }
 
@@ -241,7 +241,7 @@ def _review_paths() -> dict[str, Any]:
 def document(outbound: bool = True) -> dict[str, Any]:
     """The whole document, ready for JSON; `outbound`: with the routes of outbound calls."""
     types = [CallPage, CallDetail, CallInputs, PlanList, PlanDetail, Reloaded, Health, Ready, Problem]
-    types += [Groups, Decision, Outcome]
+    types += [Groups, ReviewDecision, Outcome]
     types += [KbQuery, KbFound, KbEntry, KbPage, KbVersions, KbSaved, KbRollback]
     types += openapi_jobs.TYPES if outbound else ()
     _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")

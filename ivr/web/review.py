@@ -11,7 +11,7 @@ from typing import Protocol
 from aiohttp import web
 
 from ivr.errors import InvalidInput, Unavailable
-from ivr.intents.trainer import Decision, Groups, Outcome
+from ivr.intents.trainer import Groups, Outcome, ReviewDecision
 from ivr.kb.entry import LANGUAGES
 from ivr.web.kb import body_of, json_of
 from ivr.web.problem import Refusal
@@ -24,7 +24,7 @@ class Reviewing(Protocol):
 
     async def groups(self, plan: str, language: str) -> Groups: ...
 
-    async def decide(self, decision: Decision) -> Outcome: ...
+    async def decide(self, decision: ReviewDecision) -> Outcome: ...
 
 
 class ReviewApi:
@@ -59,7 +59,7 @@ class ReviewApi:
             raise Refusal(400, str(invalid)) from None
 
     async def decide(self, request: web.Request) -> web.Response:
-        decision = body_of(request, Decision)
+        decision = body_of(request, ReviewDecision)
         try:
             return json_of(await self._reviewing.decide(decision))
         except InvalidInput as invalid:

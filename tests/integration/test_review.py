@@ -13,7 +13,7 @@ from ivr import cli
 from ivr.dialog.plan_file import load
 from ivr.errors import InvalidInput, Problem, Unavailable
 from ivr.intents.live import Trainer
-from ivr.intents.trainer import Decision, Groups, Outcome
+from ivr.intents.trainer import Groups, Outcome, ReviewDecision
 from ivr.store.records import CallStart, TurnRecord
 from ivr.store.review import utterances
 from ivr.store.store import Store
@@ -146,7 +146,7 @@ class Desk:
             raise InvalidInput(Problem("plans", "no plan `nowhere`"))
         return Groups(plan=plan, language="zh", utterances=0, groups=())
 
-    async def decide(self, decision: Decision) -> Outcome:
+    async def decide(self, decision: ReviewDecision) -> Outcome:
         if decision.action == "undo":
             raise Unavailable("another review is being worked on")
         return Outcome(live=decision.live, sentences=("有停车场吗",))
@@ -205,4 +205,4 @@ async def test_what_a_child_says_that_failed_is_told(tmp_path, monkeypatch, ende
     trainer = Trainer(tmp_path / "config.toml")
     monkeypatch.setattr(trainer, "_child", child)
     with pytest.raises(kind, match=says):
-        await trainer.decide(Decision(plan="town", language="zh", action="undo", decision="review-1"))
+        await trainer.decide(ReviewDecision(plan="town", language="zh", action="undo", decision="review-1"))
