@@ -162,12 +162,12 @@ def test_test_and_explain_say_what_a_sentence_is_taken_for_and_why(tmp_path, cap
     assert capsys.readouterr().out.startswith("none: out of scope")
 
 
-@pytest.mark.parametrize("every", [1, 3, 5])
-def test_homophones_sound_the_same_and_stand_where_they_are_due(every):
+@pytest.mark.parametrize(("every", "least"), [(1, 5), (3, 3), (5, 1)])
+def test_homophones_sound_the_same_and_stand_where_they_are_due(every, least):
     text = "我的银行卡丢了怎么办理挂失, card 12"
     heard = replaced(text, every, seed=1)
     changed = [i for i, (a, b) in enumerate(zip(text, heard, strict=True)) if a != b]
-    assert 2 <= len(changed) <= 13 // every
+    assert least <= len(changed) <= 13 // every
     assert all(text[i] > "\u4e00" for i in changed)
     assert all(lazy_pinyin(text[i], style=Style.TONE3) == lazy_pinyin(heard[i], style=Style.TONE3) for i in changed)
     assert heard == replaced(text, every, seed=1)

@@ -35,7 +35,7 @@ def model(language: str) -> Model:
     [
         ("someone pinched my wallet", "en", "lost_card"),
         ("how much cash have I got left", "en", "balance"),
-        ("wot is my ballance", "en", "balance"),
+        ("what is my ballance", "en", "balance"),
         ("我的钱包被偷了卡也没了", "zh", "lost_card"),
         ("我还剩多少钱", "zh", "balance"),
         ("我想换点欧元", "zh", "exchange"),
