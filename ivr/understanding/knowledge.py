@@ -95,6 +95,8 @@ def _has_keyword(entry: Entry, text: str, language: str) -> bool:
     if not keywords:
         return True
     if language == "zh":
+        if any(k in text for k in keywords):  # a character may be read otherwise within another phrase
+            return True
         heard = " ".join(map(_as_heard, pinyin(text)))
         return any(f" {' '.join(map(_as_heard, pinyin(k)))} " in f" {heard} " for k in keywords)
     words = plain(text).replace("'s", "").split()
