@@ -22,7 +22,9 @@ from ivr.backend.client import Backends
 from ivr.config import Config, secret
 from ivr.dialog.plan import Plan
 from ivr.health import Health
+from ivr.intents.live import Trainer
 from ivr.kb.live import KnowledgeBase
+from ivr.outbound.live import OutboundCalls
 from ivr.publishing import Publishing, needed
 from ivr.session import House, starter
 from ivr.speech import engines, stt
@@ -74,15 +76,17 @@ class App:
             )
             await self.knowledge.open()
             closing.later(self.knowledge.close)
+            outbound = self._outbound()
             web = await server.start(
                 create_app(self.store, self.health.status, self.health.reload, secret(self.config.http.token_env),
-                           self._recordings, self._messages, self.knowledge, self.config.http.token_env),
+                           self._recordings, self._messages, self.knowledge, Trainer(self._config_file),
+                           self.config.http.token_env, outbound),
                 self.config.http.host, self.config.http.port,
             )  # fmt: skip
             closing.later(web.cleanup)
             lines = await self._speech_and_lines(closing)
-            work = (self._purge(), self._warm(self._served()), self.health.observe(), self.plans.run(self.store),
-                    self.knowledge.watch())  # fmt: skip
+            work = [self._purge(), self._warm(self._served()), self.health.observe(), self.plans.run(self.store),
+                    self.knowledge.watch(), *([outbound.run()] if outbound else [])]  # fmt: skip
             background = [asyncio.create_task(w) for w in work]
             closing.later(lambda: _cancelled(background))
             self.health.state = "ready"
@@ -95,6 +99,12 @@ class App:
             await asyncio.wait({drained, asyncio.create_task(now.wait())}, return_when=asyncio.FIRST_COMPLETED)
             drained.cancel()
         logger.info("stopped")
+
+    def _outbound(self) -> OutboundCalls | None:
+        """The queue of outbound calls, where a policy is configured. Nothing dials yet, and `why` says so."""
+        if not self.config.outbound.policies:
+            return None
+        return OutboundCalls(self.config, self.store, self.backends, lambda name: self.plans.get(name) is not None)
 
     async def _speech_and_lines(self, closing: _Closing) -> LinePool:
         config = self.config

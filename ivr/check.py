@@ -74,6 +74,7 @@ class Check:
         self.problems += dict.fromkeys(_backends(config, self.plans))
         self.notes += _transfers_to_nowhere(config, self.plans)
         self.notes += _secrets_of_backends(config)
+        self.notes += _outbound(config)
         if not secret(config.http.token_env):
             self.notes.append(
                 f"{config.http.token_env} is not set: the HTTP API refuses everything but health"
@@ -242,6 +243,17 @@ def _secrets_of_backends(config: Config) -> Iterator[str]:
             yield f"backend {backend.name}: {backend.webhook_secret_env} is not set, so it is not notified"
         if backend.token_env and backend.url.startswith("http:") and not backend.networks:
             yield f"backend {backend.name}: its token crosses the network in clear text; use https"
+
+
+def _outbound(config: Config) -> Iterator[str]:
+    """What outbound calls lack."""
+    outbound = config.outbound
+    if not outbound.policies:
+        return
+    yield "outbound calls are ordered and held: nothing dials them yet"
+    if not secret(outbound.proof_key_env):
+        name = outbound.proof_key_env
+        yield f"{name} is not set: no verification is taken (export {name}=$(openssl rand -base64 32))"
 
 
 def _unwritable(folder: Path) -> str | None:

@@ -8,7 +8,10 @@ import sys
 from ivr import __version__, app, bench, check, config, plans, replay, simulate
 from ivr.caller import cli as caller
 from ivr.errors import InvalidInput, IvrError
+from ivr.intents import cli as intents
 from ivr.kb import cli as kb
+from ivr.outbound import cli as jobs
+from ivr.outbound import verify_evidence
 from ivr.speech import models
 
 HELP = """usage: ivr COMMAND [ARGUMENTS]
@@ -19,7 +22,10 @@ HELP = """usage: ivr COMMAND [ARGUMENTS]
   plans history|show|rollback NAME [VERSION]   published versions of a dialplan
   replay --plan DRAFT.yaml CALL ...|--last N   recorded calls on a draft of their plan
   simulate PLAN            call a dialplan by typing, walk it by scenarios, draw it
+  intents train|eval|test|explain   what callers mean: measure it, ask it
   kb import|search|eval|export|index           answers: take them in, find one, give them out
+  jobs   list|show|why|retry|cancel|bulk       outbound calls of the running server
+  verify-evidence FILE     whether outcomes are what a server signed
   models list|pull|verify  speech models: what there is, get them, check them
   bench  NAME              measure; `ivr bench` lists what
   version
@@ -46,7 +52,10 @@ COMMANDS = {
     "serve": _serve,
     "check": check.main,
     "call": caller.main,
+    "intents": intents.main,
     "kb": kb.main,
+    "jobs": jobs.main,
+    "verify-evidence": verify_evidence.main,
     "models": models.main,
     "plans": plans.main,
     "replay": replay.main,

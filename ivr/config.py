@@ -15,6 +15,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ivr import config_outbound
+from ivr.config_outbound import Outbound
 from ivr.errors import InvalidInput
 from ivr.toml_file import TomlFile
 from ivr.toml_places import Place
@@ -96,6 +98,10 @@ class TrunkLimits(_Section, frozen=True):
     """Calls dialled through this trunk in any hour."""
     calls_per_hour_per_prefix: Annotated[int, msgspec.Meta(ge=0)] = 20
     """Calls to one of the `prefixes` in any hour."""
+    jobs_at_once: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 100
+    """Attempts of outbound jobs under way, of policies that name this trunk."""
+    jobs_per_second: Annotated[float, msgspec.Meta(ge=0.001, le=1_000)] = 10.0
+    """How fast attempts of such jobs follow one another."""
 
 
 class Trunk(_Section, frozen=True):
@@ -284,6 +290,7 @@ class _File(_Section, frozen=True):
     recognition: Recognition = Recognition()
     synthesis: Synthesis = Synthesis()
     store: Store = Store()
+    outbound: Outbound = Outbound()
     http: Http = Http()
     log: Log = Log()
     paths: Paths = Paths()
@@ -352,6 +359,7 @@ def _faults(config: Config) -> Iterator[tuple[Place, str, str]]:
         yield from _trunk_faults(index, trunk)
     for index, backend in enumerate(config.backend):
         yield from _backend_faults(index, backend)
+    yield from config_outbound.faults(config.outbound, {trunk.name for trunk in config.trunk}, secret)
     if (
         not config.hearing.complete_ms
         <= config.hearing.finished_ms

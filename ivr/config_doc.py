@@ -22,6 +22,9 @@ impossible value is refused at start with its line. Relative paths count from th
 never stand in it: a key that ends in `_env` names the environment variable that holds one.
 """
 
+_KEYS = {"speech": "LANGUAGE"}
+"""What the free key of a table stands for, where it is no name."""
+
 
 def reference() -> str:
     """The whole document as Markdown."""
@@ -61,7 +64,8 @@ def meanings(struct: type[msgspec.Struct]) -> dict[str, str]:
 
 def _table(name: str, struct: type[msgspec.Struct], many: str) -> list[str]:
     """A section: heading, its docstring, one row a key. `many` is how it stands in a file when there may be several."""
-    heading = {"list": f"[[{name}]]", "dict": f"[{name}.LANGUAGE]"}.get(many, f"[{name}]")
+    at = f"{name}.{_KEYS.get(name, 'NAME')}" if many == "dict" else name
+    heading = f"[[{at}]]" if many == "list" else f"[{at}]"
     said = meanings(struct)
     lines = [f"## `{heading}`", "", inspect.cleandoc(struct.__doc__ or ""), ""]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
@@ -69,7 +73,7 @@ def _table(name: str, struct: type[msgspec.Struct], many: str) -> list[str]:
     for field in msgspec.structs.fields(struct):
         inner, inner_many = _struct_of(field.type)
         if inner is not None:
-            after += _table(f"{name}.{field.name}", inner, inner_many)
+            after += _table(f"{at}.{field.name}", inner, inner_many)
             continue
         default = "" if field.required else f"`{_shown(field.default)}`"
         kind = _kind(field.type).replace("|", "\\|")

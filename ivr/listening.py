@@ -160,7 +160,7 @@ class Listener:
         """Speech goes on over a paused prompt."""
         if not heard.over_prompt or heard.verdict != "wait" or heard.silent:
             return
-        if not heard.asks and not heard.peeked and heard.audio_ms >= barge_in.COMMIT_TALK_MS - 160:
+        if not heard.asks and not heard.peeked and heard.audio_ms >= barge_in.PEEK_MS:
             heard.peeked = True
             self._spawn(self._speculate(heard, heard.pause, 0))
         verdict = barge_in.while_speaking(heard.audio_ms, heard.asks, heard.guess, self._language, self._hotword)

@@ -71,6 +71,10 @@ _backend = _counter("backend_requests", "Questions to back ends, by what came of
 _backend_time = _histogram("backend_seconds", "Question to answer of a back end", _ASK_S, "backend")
 _notifications = _counter("notifications", "Notifications to back ends, by what came of them", "backend", "outcome")
 
+_jobs = _gauge("jobs", "Outbound jobs that are not over, by state", "state")
+_jobs_oldest = _gauge("jobs_oldest_due_seconds", "How long the oldest job that is due has waited")
+_attempts = _counter("attempts", "Outbound attempts that are over, by policy and outcome", "policy", "outcome")
+
 _plan_reloads = _counter("plan_reloads", "Loadings of the dialplans: ok, or failed with faults in some", "result")
 _plans = _gauge("plan_in_force", "1 for the version of each plan that new calls get", "plan", "version")
 
@@ -183,6 +187,18 @@ def backend_asked(backend: str, outcome: str, took_ms: int) -> None:
 def backend_notified(backend: str, outcome: str) -> None:
     """Once a notification, when it has arrived (`ok`) or was given up."""
     _notifications.labels(backend, outcome).inc()
+
+
+def jobs_waiting(counts: Mapping[str, int], oldest_due_s: float) -> None:
+    """`counts` by state; states that are not named have none."""
+    for state in ("queued", "held", "claimed", "dialing", "in_call"):
+        _jobs.labels(state).set(counts.get(state, 0))
+    _jobs_oldest.set(oldest_due_s)
+
+
+def attempt_ended(policy: str, outcome: str) -> None:
+    """`outcome` is that of `ivr.outbound.job.Attempt`."""
+    _attempts.labels(policy, outcome).inc()
 
 
 def plans_reloaded(result: str) -> None:

@@ -44,6 +44,7 @@ class Expectation:
         commands: universal commands in force: repeat, slower, help, back, cancel, operator, language.
         digress: a question that the knowledge base answers may be answered here, whatever the step expects.
         today: ISO date where the caller is, for "yesterday"; empty when relative dates mean nothing.
+        unfinished: for `date`, what was said to this very question and was not enough: a day and a month, a year.
     """
 
     kind: ExpectationKind
@@ -57,6 +58,7 @@ class Expectation:
     commands: tuple[str, ...] = ()
     digress: bool = False
     today: str = ""
+    unfinished: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,15 @@ class Filled:
 
 
 @dataclass(frozen=True)
+class Wish:
+    """One of several things that an utterance asks for: its intent, and what the knowledge base says to it, if any."""
+
+    intent: str = ""
+    answer: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class Understood:
     """What an utterance was taken to mean under an expectation.
 
@@ -129,6 +140,7 @@ class Understood:
         command: the universal command it is; `language:zh` carries the language asked for.
         corrects: what was said earlier is taken back: "no, not X, Y".
         other: they want the other one of what was offered.
+        also: what else they asked for in the same breath as something urgent, which goes first.
     """
 
     hypothesis: Hypothesis
@@ -143,3 +155,4 @@ class Understood:
     command: str = ""
     corrects: bool = False
     other: bool = False
+    also: tuple[Wish, ...] = ()

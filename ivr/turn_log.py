@@ -15,7 +15,7 @@ import msgspec
 
 from ivr import metrics
 from ivr.line.messages import LegEnded, PlayoutStarted
-from ivr.store.records import CallEnd, CallStart, Latency, LegQuality, LegRecord, Said, TurnRecord
+from ivr.store.records import CallEnd, CallStart, Latency, LegQuality, LegRecord, Review, Said, TurnRecord
 from ivr.store.store import Store
 from ivr.telephony.leg import Leg
 from ivr.turn import Hypothesis, Understood
@@ -145,6 +145,7 @@ class TurnLog:
             keys=given.keys or None,
             rejected=rejected or None,
             latency=msgspec.structs.replace(given.latency, engine_ms=engine_ms),
+            review=_review(understood, kind),
         )
         self._turn = None
         self._answering = _Answering(turn, given.end_ms, time.monotonic(), kind)
@@ -175,6 +176,16 @@ class TurnLog:
         if self._answering is not None:
             turn, self._answering = self._answering.turn, None
             await self._store.turn(self._call, msgspec.structs.replace(turn, latency=latency))
+
+
+def _review(understood: Understood, kind: str) -> Review | None:
+    """Why a trainer should look at an utterance: it corrects us, or an open question found nothing in it."""
+    if not understood.hypothesis.text:
+        return None
+    if understood.corrects:
+        return "corrected"
+    found = understood.intent or understood.answer or understood.command or understood.slots or understood.other
+    return "rejected" if kind == "open" and not found else None
 
 
 def now() -> datetime:

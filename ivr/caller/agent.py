@@ -140,6 +140,10 @@ class Caller:
                 if not done or (asking.exception() is None and asking.result().status == 487):
                     raise Unreachable(f"it rang {ring_s:g} s and nobody answered")
             return asking.result()
+        except asyncio.CancelledError:
+            if asking.done() and not asking.cancelled() and asking.exception() is None:
+                asyncio.get_running_loop().call_soon(self._on_stray, asking.result())
+            raise
         finally:
             asking.cancel()
 

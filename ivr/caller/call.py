@@ -22,7 +22,7 @@ from ivr.caller.media import MediaStream
 from ivr.caller.rtp import RATE_HZ
 from ivr.caller.sip import Message, params_of, reply, uri_of
 from ivr.caller.talk import Spell, trimmed
-from ivr.caller.transport import Address, Unreachable
+from ivr.caller.transport import T1_S, T2_S, Address, Unreachable
 from ivr.errors import IvrError
 
 if TYPE_CHECKING:
@@ -308,7 +308,7 @@ class Call:
         response.body = self.answer_body()
         self.state, self.answered_at = "answered", time.monotonic()
         self.note("answered")
-        wait = 0.5
+        wait = T1_S
         for _ in range(7):
             self.caller.socket.respond(self.invite, response, self.invite_source)
             with contextlib.suppress(TimeoutError):
@@ -316,7 +316,7 @@ class Call:
                 return
             if self.over:
                 return
-            wait = min(wait * 2, 4.0)
+            wait = min(wait * 2, T2_S)
         await self.hangup()
         raise CallFailed("no ACK to our 200 OK")
 

@@ -101,6 +101,9 @@ class SipSocket:
         finally:
             resend.cancel()
             del self._clients[key]
+            while not client.responses.empty():
+                if isinstance(late := client.responses.get_nowait(), Message) and late.status >= 200:
+                    self._on_stray(late)
 
     def respond(self, request: Message, response: Message, source: Address) -> None:
         """Answer a request and remember the answer for its retransmissions."""

@@ -15,8 +15,10 @@ Verdict = Literal["commit", "resume", "wait"]
 
 COMMIT_SPEECH_MS = 460
 """Speech this long over a question is no cough."""
-COMMIT_TALK_MS = 560
-"""Speech this long over a statement is no back-channel; below the line's 600 ms for a verdict."""
+COMMIT_TALK_MS = 620
+"""Speech this long over a statement is no back-channel; the line waits for a verdict a little longer."""
+PEEK_MS = 400
+"""Speech over a statement is read once when it is this long, in time for the verdict."""
 SHORT_MS = 700
 """An utterance shorter than this that means nothing was a noise, not an answer."""
 

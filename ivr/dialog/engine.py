@@ -58,7 +58,7 @@ from ivr.dialog.state import (
     Tell,
     WaitKeys,
 )
-from ivr.turn import Filled
+from ivr.turn import Filled, Hypothesis, Understood
 
 MAX_STEPS_AT_ONCE = 100
 """Steps walked without an input; more is a plan that goes round in circles."""
@@ -183,6 +183,8 @@ class _Walk:
                     way, name = self._skipped(here)
                     if not name:
                         return self._question(here)
+                case Ask(expect="open") if self.state.later:
+                    way, name = self._later(here)
                 case Ask() | Menu() | Record():
                     return self._question(here)
                 case Transfer() | Lookup() | Hangup():
@@ -204,7 +206,7 @@ class _Walk:
         path = (*before.path, Passage(before.step, way, name))
         self.state = replace(before, step=name, keys="", returns=returns, path=path)
         if not keep_counts:
-            self.state = replace(self.state, slot="", no_inputs=0, no_matches=0, digressions=0)
+            self.state = replace(self.state, slot="", no_inputs=0, no_matches=0, digressions=0, unfinished="")
 
     def fault(self, name: str, way: str = "") -> Out:
         """A step failed: go on at `name`, unless too many have."""
@@ -258,6 +260,13 @@ class _Walk:
         if (slot := "" if opening else due.slot) != self.state.slot:
             self.state = replace(self.state, slot=slot, no_inputs=0, no_matches=0)
         return "", ""
+
+    def _later(self, here: Ask) -> tuple[str, str]:
+        """What was asked for along with something urgent, as if it were said now."""
+        wish, *rest = self.state.later
+        said = Understood(Hypothesis(""), intent=wish.intent, answer=wish.answer, source=wish.source, complete=True)
+        self.state = replace(self.state, later=tuple(rest), question=said, idle=0)
+        return replies.followed(self.plan, here, wish)
 
     def _question(self, here: Asking) -> Out:
         self.state = replace(self.state, idle=self.state.idle + 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from ivr.understanding.places import Places
 from ivr.understanding.slots import Slot
 from ivr.understanding.understand import Vocabulary
 
-BESIDE = (".knowledge.yaml", ".places.yaml")
+BESIDE = (".knowledge.yaml", ".reviewed.yaml", ".places.yaml")
 """Ends of the names of files that are no plans themselves."""
 FOLDER = Path("dialplans")
 """Where the plans that a command names are looked for."""
@@ -230,7 +230,7 @@ class _Loading:
         for stem, draft in self._drafts.items():
             for entry in draft.entries if draft is not root else ():
                 found.setdefault(entry.id if entry.id not in found else f"{stem}/{entry.id}", entry)
-        return tuple(Entry(name, entry.questions, entry.answer, entry.intent) for name, entry in found.items())
+        return tuple(replace(entry, id=name) for name, entry in found.items())
 
     def _tree(self, file: Path) -> YamlFile | None:
         try:
@@ -255,9 +255,15 @@ class _Loading:
         return form_of_file.read(tree.root, (), reading), reading
 
     def _entries(self, file: Path, languages: tuple[str, ...]) -> tuple[Entry, ...]:
-        beside = file.with_name(f"{file.stem}.knowledge.yaml")
-        read = self._read_by(form.KNOWLEDGE, beside, languages) if beside.exists() else None
-        return plan_slots.entries(*read) if read else ()
+        found: list[Entry] = []
+        owners: dict[tuple[str, str], str] = {}
+        for end in (".knowledge.yaml", ".reviewed.yaml"):
+            beside = file.with_name(f"{file.stem}{end}")
+            read = self._read_by(form.KNOWLEDGE, beside, languages) if beside.exists() else None
+            if read:
+                found += plan_slots.entries(*read, owners)
+                self.notes += plan_slots.lone_examples(*read) if end == ".knowledge.yaml" else ()
+        return tuple(found)
 
     def _places_of(self, file: Path, path: Path_, reading: Reading) -> Places | None:
         if file not in self._places:

@@ -318,7 +318,11 @@ PLAN = Record(
 )  # fmt: skip
 
 _QUESTIONS = Record(
-    {"questions": Key(ListOf(Text(), 1, 200), "ways to ask it", required=True), "answer": Key(Text(), "what is said")}
+    {
+        "questions": Key(ListOf(Text(), 1, 200), "ways to ask it", required=True),
+        "answer": Key(Text(), "what is said"),
+        "keywords": Key(PHRASES, "one of these, or a slot's value, has to be said"),
+    }
 )
 _ID = Key(Text(NAME, "an id", LETTERS), required=True)
 
@@ -327,13 +331,21 @@ KNOWLEDGE = Record(
         "entries": Key(
             ListOf(
                 Record(
-                    {"id": _ID, "intent": Key(Text(NAME, "an intent", LETTERS))},
+                    {
+                        "id": _ID,
+                        "intent": Key(Text(NAME, "an intent", LETTERS)),
+                        "urgent": Key(Flag(), "goes first when something else is said with it"),
+                    },
                     languages=Words(_QUESTIONS, every=False),
                 ),
                 most=5_000,
             ),
             required=True,
-        )
+        ),
+        "dismissed": Key(
+            ListOf(Record({"id": _ID}, languages=Words(_QUESTIONS, every=False)), most=5_000),
+            "what callers say that belongs to nothing; `ivr intents review` writes it",
+        ),
     }
 )
 

@@ -2,7 +2,7 @@
 
 PCI DSS 4.0 (requirements 3.3 and 3.4) forbids keeping card codes and PINs and showing whole card numbers; banks tell
 their customers that nobody asks for the others, and a service that does trains them for fraud. Looks at the names,
-kinds and lengths of slots and at the words of questions, in English and Mandarin. The last four digits are fine.
+kinds and lengths of slots and at the words of prompts, in English and Mandarin. The last four digits are fine.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
 
-from ivr.dialog.plan import Ask, Events, Form, Menu, Record, Step
+from ivr.dialog.plan import Ask, Events, Form, Hangup, Lookup, Menu, Record, Say, Step, Transfer
 from ivr.dialog.plan_link import Linker
 from ivr.dialog.plan_yaml import Path_
 from ivr.understanding.slots import Slot
@@ -24,8 +24,8 @@ IDENTITY_CHARACTERS = (15, 18)
 FEW = 6
 """Most characters of a number that are a part of it only."""
 
-Taken = Literal["wish", "part", "value"]
-"""What a question takes: what somebody wants, a few digits or characters, or a value of any length."""
+Taken = Literal["wish", "part", "value", "told"]
+"""What a question takes: what somebody wants, a few digits or characters, a value of any length; nothing, when told."""
 
 _MEND = "ask for the last four digits, or connect the caller to a person"
 
@@ -69,6 +69,14 @@ _PART = re.compile(
     re.IGNORECASE,
 )
 _WARNING = re.compile(r"\b(?:never|don't|do not|not ask|without)\b|不要|请勿|切勿|不会|无需|不需要|别", re.IGNORECASE)
+# Somebody who may not be told, and where a secret belongs: "tell nobody", "at the cash machine", 任何人, 在手机银行.
+_ELSEWHERE = re.compile(
+    r"\b(?:tell|give|say)\w*(?: (?:it|them))?(?: to)? (?:nobody|no one|anyone|anybody|others)\b"
+    r"|\bin (?:the|our|your) app\b|\bat (?:the|a|any|our) (?:[\w']+ ){0,2}(?:machine|branch|counter|ATM)\b"
+    r"|(?:告诉|给|向|对|让)(?:任何人|别人|他人|其他人)"
+    r"|[在到去](?:我们的?)?(?:取款机|柜员机|柜台|网点|网上银行|手机银行)",
+    re.IGNORECASE,
+)
 _GIVE = re.compile(
     r"\b(?:say|tell|give|enter|key in|type|read|spell|provide|what is|what's)\b|说|告诉|输入|提供|报|念|是多少|是什么",
     re.IGNORECASE,
@@ -87,7 +95,8 @@ def check(linker: Linker, steps: Mapping[str, Step]) -> None:
         for path, slot in _asked(step, ("steps", name), fields):
             if slot in linker.slots and (secret := _secret_slot(linker.slots[slot])):
                 linker.reading.fault(path, f"asks for {secret}, which no caller may be asked for", _MEND)
-        for path, prompt, taken in _questions(step, ("steps", name), fields, linker.slots):
+        prompts = (*_questions(step, ("steps", name), fields, linker.slots), *_statements(step, ("steps", name)))
+        for path, prompt, taken in prompts:
             for language, text in prompt.items():
                 if secret := _secret_words(text, taken):
                     where = (*path, language)
@@ -122,6 +131,15 @@ def _questions(
             for place, part, taken in zip(places, step.fields, each, strict=True):
                 yield from _prompts(part.prompt, part.events, place, taken)
                 yield (*place, "invalid"), part.invalid, taken
+
+
+def _statements(step: Step, path: Path_) -> Iterator[tuple[Path_, Mapping[str, str], Taken]]:
+    """What a step says that asks nothing by itself; a question or keys may follow it all the same."""
+    match step:
+        case Say() | Hangup() | Transfer():
+            yield (*path, "prompt"), step.prompt, "told"
+        case Lookup():
+            yield (*path, "filler"), step.filler, "told"
 
 
 def _taken(slot: Slot | None) -> Taken:
@@ -162,12 +180,15 @@ def _secret_slot(slot: Slot) -> str:
 def _secret_words(text: str, taken: Taken) -> str:
     """What a prompt asks for and must not, empty when it does not.
 
-    An open question may name a secret as a topic ("say: I forgot my password"), not tell the caller to give it.
+    An open question may name a secret as a topic ("say: I forgot my password"), not tell the caller to give it. What
+    is only told may say where a secret belongs and that nobody may know it.
     """
     for sentence in _SENTENCES.split(text):
         if _WARNING.search(sentence):
             continue
         if taken == "wish" and (_TOPIC.search(sentence) or not _GIVE.search(sentence)):
+            continue
+        if taken == "told" and (_ELSEWHERE.search(sentence) or not _GIVE.search(sentence)):
             continue
         for pattern, secret in _SECRETS:
             if pattern.search(sentence):

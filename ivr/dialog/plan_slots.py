@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -24,6 +25,8 @@ from ivr.dialog.plan import FACTS
 from ivr.dialog.plan_format import LANGUAGES
 from ivr.dialog.plan_yaml import Path_
 from ivr.dialog.shapes import Reading, did_you_mean
+from ivr.errors import Problem
+from ivr.understanding.expected import plain
 from ivr.understanding.knowledge import Entry
 from ivr.understanding.places import Place, Places
 from ivr.understanding.slots import Slot
@@ -163,15 +166,22 @@ def places(values: Mapping[str, Any], reading: Reading) -> Places:
     return Places(entries)
 
 
-def entries(values: Mapping[str, Any], reading: Reading) -> tuple[Entry, ...]:
-    """The entries of a knowledge file. One without an intent needs an answer in each of its languages."""
+def entries(
+    values: Mapping[str, Any], reading: Reading, owners: dict[tuple[str, str], str] | None = None
+) -> tuple[Entry, ...]:
+    """The entries of a knowledge file. One without an intent needs an answer in each of its languages.
+
+    `owners` keeps which intent an example (language, words) stands under, over the files of a plan.
+    """
     found, seen = [], set()
+    owners = {} if owners is None else owners
     for index, entry in enumerate(values["entries"]):
         path = ("entries", index)
         name = entry["id"]
         if name in seen:
             reading.fault((*path, "id"), f"a second entry `{name}`", "give it another id")
         seen.add(name)
+        _examples(entry, path, owners, reading)
         if not entry["languages"]:
             reading.fault(path, "no way to ask it", "add en: {questions: [...], answer: ...}")
         for language, part in entry["languages"].items():
@@ -179,5 +189,35 @@ def entries(values: Mapping[str, Any], reading: Reading) -> tuple[Entry, ...]:
                 reading.fault((*path, language, "answer"), "no answer", "add `answer:` or `intent:`")
         questions = {language: part["questions"] for language, part in entry["languages"].items()}
         answers = {language: part["answer"] for language, part in entry["languages"].items()}
-        found.append(Entry(name, questions, answers, entry["intent"]))
+        keywords = {language: tuple(part["keywords"]) for language, part in entry["languages"].items()}
+        found.append(Entry(name, questions, answers, entry["intent"], bool(entry["urgent"]), keywords))
     return tuple(found)
+
+
+def _examples(entry: Mapping[str, Any], path: Path_, owners: dict[tuple[str, str], str], reading: Reading) -> None:
+    """Notes examples that stand under another intent too, and languages that the plan does not speak."""
+    intent = entry["intent"] or entry["id"]
+    for language, part in entry["languages"].items():
+        if reading.languages and language not in reading.languages:
+            message = "not a language of this plan"
+            reading.fault((*path, language), message, f"its languages are {', '.join(reading.languages)}")
+        for number, question in enumerate(part["questions"]):
+            other = owners.setdefault((language, plain(question)), intent)
+            if other != intent:
+                message = f"`{question}` stands under `{other}` too, and cannot mean both"
+                reading.fault((*path, language, "questions", number), message, "leave it where it belongs")
+
+
+def lone_examples(values: Mapping[str, Any], reading: Reading) -> Iterator[Problem]:
+    """Intents that have a single example in a language: nobody who says it otherwise is understood."""
+    counts: Counter[tuple[str, str]] = Counter()
+    places: dict[tuple[str, str], Path_] = {}
+    for index, entry in enumerate(values["entries"]):
+        for language, part in entry["languages"].items():
+            key = (entry["intent"] or entry["id"], language)
+            counts[key] += len(part["questions"])
+            places.setdefault(key, ("entries", index, language, "questions"))
+    for (intent, language), count in counts.items():
+        if count < 2:
+            message = f"one example of `{intent}` in `{language}`"
+            yield reading.file.problem(places[intent, language], message, "ten that differ find far more callers")

@@ -16,6 +16,7 @@ import yaml
 from ivr.errors import InvalidInput, Problem
 
 MAX_FILE_BYTES = 4 << 20
+SPLIT = "split it: a plan into plans that it calls (kind: call), each in a file of its own"
 MAX_NODES = 400_000
 """Keys, values and lists in one file."""
 MAX_DEPTH = 20
@@ -202,7 +203,8 @@ def _decoded(file: Path) -> str:
     except OSError as error:
         raise InvalidInput(Problem(name, f"cannot be read: {(error.strerror or 'no file').lower()}")) from None
     if len(raw) > MAX_FILE_BYTES:
-        raise InvalidInput(Problem(name, f"larger than {MAX_FILE_BYTES >> 20} MB", mend="split it"))
+        message = f"larger than {MAX_FILE_BYTES >> 20} MB ({MAX_FILE_BYTES:,} bytes), the most that is read of one file"
+        raise InvalidInput(Problem(name, message, mend=SPLIT))
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InvalidInput(Problem(name, "UTF-16 text", 1, 1, mend="save it as UTF-8"))
     try:
@@ -288,7 +290,7 @@ class _Tree:
     def _begin(self, event: yaml.NodeEvent) -> None:
         self._count += 1
         if self._count > MAX_NODES:
-            self._fault(event, f"more than {MAX_NODES} values", "split the file")
+            self._fault(event, f"more than {MAX_NODES} values, the most that is read of one file", SPLIT)
             raise InvalidInput(*self.problems)
         if len(self._open) > MAX_DEPTH:
             self._fault(event, f"nested more than {MAX_DEPTH} deep", "see README.md, Dialplans")

@@ -12,16 +12,21 @@ from datetime import datetime
 
 from ivr.dialog import fill
 from ivr.dialog.expressions import Expression, ExpressionFault
-from ivr.dialog.plan import Ask, Asking, Confirm, Field, Form, Menu, Plan, Prompt, Record
+from ivr.dialog.plan import Ask, Asking, Confirm, Field, Form, Hangup, Menu, Plan, Prompt, Record
 from ivr.dialog.questions import Question
 from ivr.dialog.state import State
-from ivr.turn import Filled, Hypothesis, Understood
-from ivr.understanding import slots
+from ivr.turn import Filled, Hypothesis, Understood, Wish
+from ivr.understanding import dates, slots
+from ivr.understanding.said import normal
 
 MAX_KEYS = 32
 MAX_HEARD_CHARS = 2_000
 """More than anybody says in one breath; it means nothing."""
+MAX_PART_CHARS = 60
+"""What is remembered of a date that was not enough."""
 MAX_TRAIL = 20
+MAX_LATER = 3
+"""Wishes kept for later."""
 MAX_DIGRESSIONS = 3
 """Other questions answered before the present one has to be answered itself."""
 
@@ -79,16 +84,31 @@ def heard(plan: Plan, state: State, step: Asking, question: Question, said: Unde
     """The caller said something that was understood as `said`."""
     if len(said.hypothesis.text) > MAX_HEARD_CHARS:
         return no_match(state, question)
+    state = _kept_part(state, question, said)
+    if said.source:
+        # Whoever asks for it now need not be reminded of it.
+        state = replace(state, later=tuple(w for w in state.later if w.source != said.source))
     if said.command and (reply := command(plan, state, step, question, said.command)) is not None:
         return reply
-    if (reply := _answered(plan, state, step, question, said, now)) is not None:
-        return reply
-    if said.intent in plan.anywhere:
+    aside = bool(said.answer) and not said.value
+    elsewhere = said.intent in plan.anywhere
+    told = (said.answer,) if aside and question.events.digress and state.digressions < MAX_DIGRESSIONS else ()
+    if not (aside and elsewhere) and (reply := _answered(plan, state, step, question, said, now)) is not None:
+        return replace(reply, say=(*told, *reply.say))
+    if elsewhere:
         return Reply(replace(state, question=said), plan.anywhere[said.intent], elsewhere=True)
     if said.answer and question.events.digress and state.digressions < MAX_DIGRESSIONS:
         state = replace(state, digressions=state.digressions + 1)
         return Reply(state, say=(said.answer,), learnt=True)
     return no_match(state, question)
+
+
+def _kept_part(state: State, question: Question, said: Understood) -> State:
+    """The state that remembers a part of the date that is asked for, in case it turns out not to be enough."""
+    text = normal(said.hypothesis.text, state.language)
+    if question.expectation.kind != "date" or not any(dates.parts(text, state.language)):
+        return state
+    return replace(state, unfinished=said.hypothesis.text[:MAX_PART_CHARS])
 
 
 def command(plan: Plan, state: State, step: Asking, question: Question, name: str) -> Reply | None:
@@ -183,10 +203,25 @@ def _open(plan: Plan, state: State, ask: Ask, said: Understood) -> Reply | None:
     if not said.value:
         return None
     state = _passed(replace(_with(state, said.slots, ask.fills), question=said))
+    later = dict.fromkeys((*state.later, *(w for w in said.also if _is_kept(plan, ask, w))))
+    state = replace(state, later=tuple(later)[-MAX_LATER:])
     if said.intent in plan.anywhere and said.intent not in ask.on:
         return Reply(state, plan.anywhere[said.intent], learnt=True)
     elsewhere = ask.on.get(said.intent, ask.name) != ask.name
     return replace(_onward(state, ask, said.intent), learnt=elsewhere or bool(said.slots))
+
+
+def followed(plan: Plan, ask: Ask, wish: Wish) -> tuple[str, str]:
+    """Way and step that a wish takes from an open question."""
+    if wish.intent in ask.on:
+        return f"on.{wish.intent}", ask.on[wish.intent]
+    return ("", plan.anywhere[wish.intent]) if wish.intent in plan.anywhere else ("next", ask.next)
+
+
+def _is_kept(plan: Plan, ask: Ask, wish: Wish) -> bool:
+    """Whether a wish is kept for later: no greeting, no goodbye, nothing that leads to another open question."""
+    target = plan.steps.get(followed(plan, ask, wish)[1])
+    return not (isinstance(target, Hangup) or (isinstance(target, Ask) and target.expect == "open"))
 
 
 def _form(plan: Plan, state: State, form: Form, question: Question, said: Understood, now: datetime) -> Reply | None:

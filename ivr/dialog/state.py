@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ivr.turn import Expectation, Filled, Understood
+from ivr.turn import Expectation, Filled, Understood, Wish
 
 KEY_TIMEOUT_MS = 2_000
 """Wait after a key for the next (VoiceXML's interdigittimeout; platforms use 1 to 3 s)."""
@@ -185,8 +185,10 @@ class State:
         hash_due: the last answer by keys ended by its length, so that a `#` right behind it belongs to it.
         no_inputs, no_matches: events of the present question, counted apart (VoiceXML 2.0, section 5.2.2).
         digressions: other questions answered while the present one waits.
+        unfinished: the words of a date that was asked for and lacked its year, or its day; the rest may follow.
         slots: what is known.
         question: the last answer to an open question, for an `answer` step.
+        later: what they asked for together with something urgent, done when the next open question is reached.
         said: what was said since the caller last said something, for "repeat".
         slow: the caller asked to speak more slowly.
         returns: `call` steps whose plans have not returned yet, outermost first.
@@ -206,8 +208,10 @@ class State:
     no_inputs: int = 0
     no_matches: int = 0
     digressions: int = 0
+    unfinished: str = ""
     slots: Mapping[str, Filled] = field(default_factory=dict)
     question: Understood | None = None
+    later: tuple[Wish, ...] = ()
     said: tuple[Speak, ...] = ()
     slow: bool = False
     returns: tuple[str, ...] = ()

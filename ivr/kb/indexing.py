@@ -29,8 +29,8 @@ from ivr.understanding.kb_index import Segment, build, hash_of, quantised
 
 BATCH = 64
 """Questions embedded at once, and the most whose vectors a kill can cost."""
-FORMAT = 1
-"""Of the snapshots; one of another format is built anew, with the vectors of its journal."""
+FORMAT = 2
+"""Of the snapshots; one of another format is built anew, with its vectors."""
 _RECORD = struct.Struct(f"<Q f {DIMENSION}s I")
 
 
@@ -61,13 +61,13 @@ class Indexed:
     change: int
 
 
-def current(folder: Path) -> Current | None:
+def current(folder: Path, any_format: bool = False) -> Current | None:
     """Which snapshot is in force; None when there is none that this version can use."""
     try:
         found = msgspec.json.decode((folder / "current").read_bytes(), type=Current)
     except (OSError, msgspec.DecodeError):
         return None
-    return found if found.format == FORMAT else None
+    return found if any_format or found.format == FORMAT else None
 
 
 def load(folder: Path) -> Snapshot:
@@ -123,7 +123,7 @@ async def index(entries: KbEntries, folder: Path, progress: Callable[[int, int],
 
 def _publish(folder: Path, segments: dict[str, Segment], change: int) -> None:
     """All of a snapshot, then the word that it is in force; what is older is cleared away."""
-    before = current(folder)
+    before = current(folder, any_format=True)
     number = int(before.snapshot.partition("-")[2]) + 1 if before else 1
     name = f"snapshot-{number}"
     place = folder / name
@@ -152,17 +152,39 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+@dataclass(frozen=True)
+class _Known:
+    """The vectors of a segment, mapped, with the hashes of their questions."""
+
+    hashes: np.ndarray
+    vectors: np.ndarray
+    scales: np.ndarray
+
+
+def _known(folder: Path) -> list[_Known]:
+    """What the snapshot in force has, also one of another format; nothing when its files are damaged."""
+    found = current(folder, any_format=True)
+    if found is None:
+        return []
+    known = []
+    for place in sorted((folder / found.snapshot).glob("*/")):
+        try:
+            part = _Known(
+                *(np.load(place / f"{name}.npy", mmap_mode="r") for name in ("row_hash", "vectors", "scales"))
+            )
+        except (OSError, ValueError):
+            continue
+        if part.vectors.shape == (len(part.hashes), DIMENSION) and part.scales.shape == part.hashes.shape:
+            known.append(part)
+    return known
+
+
 class _Vectors:
     """Vectors of questions by hash: those of the snapshot in force, and those of the journal."""
 
     def __init__(self, folder: Path) -> None:
         self._journal = folder / "journal"
-        self._snapshot = load(folder)
-        self._rows = {
-            h: (segment, row)
-            for segment in self._snapshot.segments.values()
-            for h, row in segment.known_vectors().items()
-        }
+        self._rows = {h: (known, row) for known in _known(folder) for row, h in enumerate(known.hashes.tolist())}
         self._new: dict[int, tuple[np.ndarray, float]] = {}
         self._read_journal()
 
@@ -192,8 +214,8 @@ class _Vectors:
             if h in self._new:
                 vectors[i], scales[i] = self._new[h]
             else:
-                segment, row = self._rows[h]
-                vectors[i], scales[i] = segment.vectors[row], segment.scales[row]
+                known, row = self._rows[h]
+                vectors[i], scales[i] = known.vectors[row], known.scales[row]
         return vectors, scales
 
     def clear(self) -> None:

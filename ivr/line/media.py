@@ -8,6 +8,7 @@ microseconds, and deques. Knows nothing of SIP or of dialogs.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -466,11 +467,10 @@ class Hearing:
             os.eventfd_write(self._event, 1)
 
     def _clear(self) -> None:
-        self._awake = False
-        try:
+        """Take the wake-up before the next may come: the other way round one in between is lost, and all after it."""
+        with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._event)
-        except BlockingIOError:
-            return
+        self._awake = False
 
     def _run(self) -> None:
         while self._running:

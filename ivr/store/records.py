@@ -21,6 +21,7 @@ MASK = "****"
 
 Direction = Literal["in", "out"]
 By = Literal["them", "us"]
+Review = Literal["rejected", "asked", "corrected"]
 Rejected = Literal["no_input", "no_speech", "none_of_these", "no_match", "failed"]
 _Ms = Annotated[int, msgspec.Meta(ge=0)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -139,6 +140,8 @@ class TurnRecord(_Record, frozen=True):
         value, intent, answer, source: what it was understood as; `source` is the knowledge entry of `answer`.
         keys: DTMF keys pressed. rejected: why there is no usable answer.
         sensitive: heard, alternatives, value, answer and keys are masked.
+        review: why a trainer should look at it: an open question that meant nothing, one that had to be asked about, an
+            answer that took an earlier one back; None when there is no reason, or nothing that may be read.
     """
 
     index: _Ms
@@ -158,6 +161,7 @@ class TurnRecord(_Record, frozen=True):
     rejected: Rejected | None = None
     sensitive: bool = False
     latency: Latency = Latency()
+    review: Review | None = None
 
 
 class CallEnd(_Record, frozen=True):
@@ -337,4 +341,5 @@ def masked(turn: TurnRecord) -> TurnRecord:
         value=MASK if turn.value else turn.value,
         answer=MASK if turn.answer else turn.answer,
         keys=MASK if turn.keys else turn.keys,
+        review=None,
     )

@@ -68,7 +68,7 @@ class Store:
         self._url = database.resolve(url, Path(root))
         self._recordings = Path(root) / recordings if str(recordings) else None
         self._backend = self._url.get_backend_name()
-        self._server = server or ("local" if self._backend == "sqlite" else socket.gethostname())
+        self.server = server or ("local" if self._backend == "sqlite" else socket.gethostname())
         insert = sqlite.insert if self._backend == "sqlite" else postgresql.insert
         self._begin = insert(calls).on_conflict_do_nothing()
         self._leg = _upsert(insert(legs), keep_older=True)
@@ -123,7 +123,7 @@ class Store:
         """A call begins. Writing it again changes nothing."""
 
         def run(connection: sa.Connection) -> None:
-            row = _row(calls, msgspec.structs.asdict(call)) | {"server": self._server}
+            row = _row(calls, msgspec.structs.asdict(call)) | {"server": self.server}
             connection.execute(self._begin, row)
 
         self._open_writer().submit("begin", call.id, run)
@@ -193,7 +193,7 @@ class Store:
 
         They end at the last moment anything is known of them.
         """
-        return await self._open_writer().ask("recover", lambda c: _recover(c, self._server, reason))
+        return await self._open_writer().ask("recover", lambda c: _recover(c, self.server, reason))
 
     async def purge(self, older_than_days: int) -> Purged:
         """Remove the words, inputs and recordings of calls that ended over `older_than_days` ago; their CDRs stay.
@@ -217,7 +217,7 @@ class Store:
 
     async def calls(self, cursor: str = "", limit: int = 50, filters: CallFilter | None = None) -> CallPage:
         """A page of calls, newest first. `limit` 1..200. Raises BadCursor, Unavailable."""
-        query = _calls_query(filters or CallFilter(), _decode_cursor(cursor) if cursor else None)
+        query = _calls_query(filters or CallFilter(), decode_cursor(cursor) if cursor else None)
         return await self.read(lambda c: _page(c, query, max(1, min(limit, PAGE_LIMIT))))
 
     async def inputs(self, call_id: str) -> CallInputs | None:
@@ -234,7 +234,7 @@ class Store:
     async def running(self) -> tuple[PlanCalls, ...]:
         """How many calls of this server are running on each version of a plan. Raises Unavailable."""
         version = (calls.c.plan, calls.c.plan_version)
-        own = (calls.c.server == self._server, calls.c.ended_at.is_(None))
+        own = (calls.c.server == self.server, calls.c.ended_at.is_(None))
         query = sa.select(*version, sa.func.count()).where(*own).group_by(*version).order_by(*version)
         return await self.read(
             lambda c: tuple(PlanCalls(plan=p, version=v, calls=n) for p, v, n in c.execute(query).all())
@@ -434,21 +434,23 @@ def _calls_query(filters: CallFilter, before: tuple[datetime, str] | None) -> sa
 def _page(connection: sa.Connection, query: sa.Select, limit: int) -> CallPage:
     rows = connection.execute(query.limit(limit + 1)).mappings().all()
     page = tuple(_call_record(r) for r in rows[:limit])
-    return CallPage(calls=page, next=_encode_cursor(page[-1]) if len(rows) > limit else None)
+    return CallPage(calls=page, next=encode_cursor(page[-1].started_at, page[-1].id) if len(rows) > limit else None)
 
 
-def _encode_cursor(call: CallRecord) -> str:
-    return base64.urlsafe_b64encode(f"{iso(call.started_at)} {call.id}".encode()).decode().rstrip("=")
+def encode_cursor(at: datetime, record_id: str) -> str:
+    """Where a page ended: after the record of this time and id."""
+    return base64.urlsafe_b64encode(f"{iso(at)} {record_id}".encode()).decode().rstrip("=")
 
 
-def _decode_cursor(cursor: str) -> tuple[datetime, str]:
+def decode_cursor(cursor: str) -> tuple[datetime, str]:
+    """What `encode_cursor` wrote. Raises BadCursor."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
-        at, _, call_id = text.partition(" ")
+        at, _, record_id = text.partition(" ")
         started_at = datetime.fromisoformat(at)
         started_at = started_at.astimezone(UTC) if started_at.tzinfo else None
     except (ValueError, OverflowError):
         raise BadCursor("not a cursor that a page gave out") from None
-    if started_at is None or not call_id or "\0" in call_id:
+    if started_at is None or not record_id or "\0" in record_id:
         raise BadCursor("not a cursor that a page gave out")
-    return started_at, call_id
+    return started_at, record_id

@@ -197,6 +197,15 @@ def _said_in_words() -> tuple[tuple[str, re.Pattern[str]], ...]:
     return tuple(found)
 
 
+# Single words that ask back, some by their tone only: by the mark behind them, if there is one; noise sounds like them.
+_ASKS_BACK = {
+    "en": re.compile(
+        r"(?:(?:um|uh|er|oh|wait) )*(?:what|huh|eh|hm+|sorry|pardon(?: me)?|excuse me)"
+        r"(?: (?:what|huh|sorry|pardon(?: me)?))*"
+    ),
+    "zh": re.compile("(?:[嗯呃哦噢诶]|不好意思|对不起)*(?:什么|啥|啊|哈|咦|诶)+"),
+}
+_ASKS_BACK_UNMARKED = re.compile("(?:[嗯呃哦噢啊诶]|不好意思|对不起)*(?:你?(?:什么|啥)|你?说啥)")
 _LIKE_EN, _LIKE_LETTERS = 90.0, 8
 # How far the syllables may be from the phrase's, a syllable on average, by their number.
 _APART_ZH = {1: 0.0, 2: 0.0, 3: 0.09}
@@ -226,7 +235,10 @@ def command(text: str, language: str, allowed: Sequence[str]) -> str:
         return ""
     # Whoever asks for their own language may do so in it, whatever language is listened for.
     in_chinese = bool(re.search(r"[\u4e00-\u9fff]", said))
-    found = _mandarin(normal(said, "zh")) if in_chinese else _english(said)
+    if _asks_back(said, "zh" if in_chinese else "en", marked=bool(re.search(r"[?？]\W*$", text[-20:]))):
+        found = "repeat"
+    else:
+        found = _mandarin(normal(said, "zh")) if in_chinese else _english(said)
     return found if found.partition(":")[0] in allowed else ""
 
 
@@ -234,6 +246,12 @@ def phrases(language: str, commands: Sequence[str]) -> tuple[str, ...]:
     """What callers commonly say for `commands`, for engines that listen with a grammar."""
     table = _PHRASES.get(language, {})
     return tuple(p for name, said in table.items() if name.partition(":")[0] in commands for p in said)
+
+
+def _asks_back(said: str, language: str, marked: bool) -> bool:
+    if language == "zh" and _ASKS_BACK_UNMARKED.fullmatch(said):
+        return True
+    return marked and bool(_ASKS_BACK[language].fullmatch(said))
 
 
 @lru_cache(maxsize=1_024)
@@ -322,19 +340,53 @@ _MEANT_ZH = re.compile(rf"我(?:的意思{_SHI}|{_SHI}说|[说要想]的{_SHI}|�
 _OTHER_ZH = (
     "另一个", "另外一个", "另外那个", "另一张", "另外一张", "另一家", "另外一家", "另一种", "换一个", "另外那张",
 )  # fmt: skip
+# A plain no with something else behind it. Mandarin needs the pause: 不是西单 says only which one it is not.
+_NO_EN = re.compile(
+    r"^(?:(?:oh|um|uh|er|well|sorry|i'm sorry|wait|actually)(?: \|)? )*(?:no|nope|nah)"
+    r"(?:(?: \|)? (?:no|nope|nah|sorry|i'm sorry|wait|actually|um|uh))*(?: \|)? (?P<y>.+)$"
+)
+_SORRY_ZH = r"(?:哦|噢|呃|嗯|啊|哎|对不起|不好意思|抱歉|等等|等一下)"
+_NO_ZH = re.compile(
+    rf"^(?:{_SORRY_ZH}\|?)*[不布没](?:[不布]|{_SHI}的?|对|有|[不布]对)?[啊呀哦]?"
+    rf"\|(?:(?:{_SORRY_ZH}|[不布](?:{_SHI}的?|对)?)\|)*(?P<y>.+)$"
+)
+_COURTESY = frozenset(
+    ("thanks", "thank you", "please", "goodbye", "bye", "bye bye", "谢谢", "谢", "谢了", "多谢", "感谢", "谢谢你",
+     "谢谢您", "再见", "拜拜", "等等", "等一下", "稍等", "算", "没事", "不用", "不要", "不必", "没有")
+)  # fmt: skip
 _SHORTEST_NEW, _LONGEST_NEW, _LONGEST_OTHER = 1, 60, 12
 
 
 def correction(text: str, language: str) -> Correction | None:
     """The correction that `text` makes, None when it makes none; a plain yes or no makes none."""
-    said = re.sub(_STOPS, " | ", text[:300].lower().replace("’", "'")).strip(" |")
-    found = _correction_zh(said) if language == "zh" else _correction_en(re.sub(r"\s+", " ", said))
+    said = _with_pauses(text, language)
+    found = _correction_zh(said) if language == "zh" else _correction_en(said)
     if found is None or not _SHORTEST_NEW <= len(found.new) <= _LONGEST_NEW:
         return None
     # "No, not me, I didn't do it" takes nothing back.
     if found.new.split()[0] in ("not", "n't"):
         return None
     return None if expected.yes_no(found.new, language) and not other_one(found.new, language) else found
+
+
+def instead(text: str, language: str) -> str:
+    """What stands behind a plain no, empty when nothing does: "no, Xisi", 不对，西四.
+
+    Whether it takes something back is for whoever knows what may be filled: "no, thank you" looks the same.
+    """
+    said = _with_pauses(text, language)
+    match = (_NO_ZH if language == "zh" else _NO_EN).match(said)
+    if match is None or len(match["y"]) > _LONGEST_NEW or match["y"].startswith("not "):
+        return ""
+    new = _tidy(match["y"])
+    new = (_less_polite(new) or [new])[-1] if language == "zh" else _POLITE_END_EN.sub("", new)
+    return "" if new in _COURTESY else new
+
+
+def _with_pauses(text: str, language: str) -> str:
+    """`text` with every pause that is written as a |, Mandarin without spaces."""
+    said = re.sub(_STOPS, " | ", text[:300].lower().replace("’", "'")).strip(" |")
+    return re.sub(r"\s+", "" if language == "zh" else " ", said)
 
 
 def other_one(text: str, language: str) -> bool:
@@ -358,7 +410,6 @@ def _correction_en(said: str) -> Correction | None:
 
 
 def _correction_zh(said: str) -> Correction | None:
-    said = re.sub(r"\s+", "", said)
     if match := _NOT_BUT_ZH.search(said):
         return Correction(match["x"].strip("|"), _tidy(match["y"]))
     if match := _MEANT_ZH.search(said):

@@ -109,6 +109,12 @@ def dates(said: str, language: str, today: str) -> Iterator[Span]:
         yield from reader(said, base)
 
 
+def with_year(said: str, language: str) -> bool:
+    """Whether the normalised text `said` names a day with its year: one that is the same whenever it is said."""
+    early, late = ({(s.start, s.value) for s in dates(said, language, day)} for day in ("1990-01-05", "2030-07-25"))
+    return bool(early & late)
+
+
 def breaks_off(said: str, language: str) -> bool:
     """Whether the words stop in the middle of a date: behind a month, a year, "the twelfth of"."""
     if language == "zh":

@@ -332,36 +332,27 @@ def breaks_off(text: str, language: str) -> bool:
     return said.rsplit(" ", 1)[-1] in _UNFINISHED_EN
 
 
-_BACK_CHANNELS: dict[str, frozenset[str]] = {
-    "en": frozenset(
-        [
-            "uh",
-            "huh",
-            "mm",
-            "hmm",
-            "mhm",
-            "hm",
-            "hmm",
-            "mm",
-            "okay",
-            "ok",
-            "right",
-            "sure",
-            "yeah",
-            "yes",
-            "yep",
-            "i",
-            "see",
-            "alright",
-            "got",
-            "it",
-            "oh",
-            "ah",
-        ]
+_FILLERS = {
+    "en": re.compile(
+        r"(?:(?:u+h+|u+h*m+|e+r+m*|a+h+|e+h|h*m+|oh+|huh|well|so|what|sorry|pardon(?: me)?|excuse me)(?: |$))+"
     ),
-    "zh": frozenset(("en", "ng", "n", "hao", "de", "dui", "shi", "o", "a", "ai", "ei", "xing", "zhi", "dao", "le")),
-    "ko": frozenset(("네", "예", "응", "음", "아", "그래요", "그렇군요")),
+    "zh": re.compile("(?:[嗯恩呃额啊阿哦噢喔唔哎诶欸呣]|那个|这个|就是|什么|不好意思)+"),
 }
+
+
+def hesitates(text: str, language: str) -> bool:
+    """Whether `text` is only what people say while they look for words (um, 那个): no value and no question."""
+    said, fillers = plain(text), _FILLERS.get(language)
+    return fillers is not None and bool(fillers.fullmatch(said.replace(" ", "") if language == "zh" else said))
+
+
+_BACK_CHANNELS: dict[str, frozenset[str]] = {
+    "en": frozenset(("uh", "huh", "mm", "hmm", "mhm", "hm", "okay", "ok", "right", "all", "alright", "sure", "fine",
+                     "good", "yeah", "yes", "yep", "i", "see", "got", "it", "go", "on", "oh", "ah", "aha")),
+    "zh": frozenset(("en", "ng", "n", "hao", "de", "dui", "shi", "o", "a", "ai", "ei", "xing", "zhi", "dao", "le",
+                     "ming", "bai", "ba")),
+    "ko": frozenset(("네", "예", "응", "음", "아", "그래요", "그렇군요")),
+}  # fmt: skip
 
 
 def back_channel(text: str, language: str) -> bool:

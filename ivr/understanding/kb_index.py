@@ -26,7 +26,11 @@ SHRINK = 0.8
 """How far the scatter within entries is drawn to a sphere (Friedman 1989); 1 is plain distance."""
 PAIRS_WANTED = 100
 """Questions beyond the first of their entries, from which scatter is learnt at all; with fewer it is a sphere."""
-_FIRST_DAY, _LAST_DAY = date.min.toordinal(), date.max.toordinal()
+SHORT = 64
+"""Numbers that a vector is cut down to for the first look at all rows."""
+LOOKED_AT = 1_024
+"""Rows that the first look leaves; a segment of no more has none."""
+_BLOCK = 4_096
 _SPHERE_TRACE = 0.09
 """Spread of the ways to ask one thing around their middle in the model's space, where too few tell it."""
 
@@ -50,6 +54,7 @@ class Segment:
         row_start: first row of each entry, and the end (entries + 1).
         row_entry, row_hash: entry of each row, `hash_of` its text.
         vectors, scales: int8 (rows, dimension) and float32 (rows).
+        axes, short: float32 (dimension, SHORT) and (rows, SHORT), what tells the rows of a large segment apart most.
         precision: float32 (dimension, dimension), inverse of the scatter of questions around the middle of their entry.
         id_hash, audience, first_day, last_day: of each entry; days as ordinals, both included.
         tag_start, tag_hash: tags of each entry.
@@ -62,6 +67,8 @@ class Segment:
     row_hash: np.ndarray
     vectors: np.ndarray
     scales: np.ndarray
+    axes: np.ndarray
+    short: np.ndarray
     precision: np.ndarray
     id_hash: np.ndarray
     audience: np.ndarray
@@ -105,17 +112,14 @@ class Segment:
         wanted = np.array([hash_of(i) for i in ids], dtype=np.uint64)
         return np.flatnonzero(np.isin(self.id_hash, wanted))
 
-    def known_vectors(self) -> dict[int, int]:
-        """Row of every question by its hash, so that its vector need not be made again."""
-        return {int(h): row for row, h in enumerate(self.row_hash)}
-
 
 def build(entries: Sequence[KbEntry], vectors: np.ndarray, scales: np.ndarray, like: Segment | None = None) -> Segment:
     """A segment of entries of one language.
 
     Args:
         vectors, scales: `quantised` vectors of all their questions, in order.
-        like: a large segment whose rarity of words and scatter of questions are taken over; for a small addition to it.
+        like: a large segment whose rarity of words, axes and scatter of questions are taken over; for a small addition
+            to it.
     """
     counts = np.array([len(e.questions) for e in entries], dtype=np.int32)
     row_start = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
@@ -125,7 +129,9 @@ def build(entries: Sequence[KbEntry], vectors: np.ndarray, scales: np.ndarray, l
     bodies = [msgspec.json.encode(e) for e in entries]
     tags = [[hash_of(t) for t in e.tags] for e in entries]
     precision = like.precision if like is not None else _precision(vectors, scales, row_entry, row_start)
+    axes = like.axes if like is not None and like.axes.size else _axes(vectors, scales)
     return Segment(
+        axes=axes, short=_short(vectors, scales, axes),
         row_start=row_start, row_entry=row_entry, vectors=vectors, scales=scales.astype(np.float32),
         row_hash=np.array([hash_of(q) for q in questions], dtype=np.uint64), precision=precision,
         id_hash=np.array([hash_of(e.id) for e in entries], dtype=np.uint64),
@@ -183,6 +189,29 @@ def idf_of(segment: Segment, terms: np.ndarray) -> np.ndarray:
         known = segment.terms[place] == terms
         idf[known] = segment.idf[place[known]]
     return idf
+
+
+def _axes(vectors: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """The directions in which the rows differ most (principal components); none where every row is looked at anyway."""
+    dimension = vectors.shape[1]
+    if len(vectors) <= LOOKED_AT:
+        return np.empty((dimension, 0), dtype=np.float32)
+    total, square = np.zeros(dimension), np.zeros((dimension, dimension))
+    for start in range(0, len(vectors), _BLOCK):
+        dense = vectors[start : start + _BLOCK].astype(np.float32) * scales[start : start + _BLOCK, None]
+        total += dense.sum(axis=0)
+        square += dense.T @ dense
+    middle = total / len(vectors)
+    _, directions = np.linalg.eigh(square / len(vectors) - np.outer(middle, middle))
+    return directions[:, : -SHORT - 1 : -1].astype(np.float32)
+
+
+def _short(vectors: np.ndarray, scales: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    out = np.empty((len(vectors), axes.shape[1]), dtype=np.float32)
+    for start in range(0, len(vectors), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        out[part] = (vectors[part].astype(np.float32) @ axes) * scales[part, None]
+    return out
 
 
 def _precision(vectors: np.ndarray, scales: np.ndarray, row_entry: np.ndarray, row_start: np.ndarray) -> np.ndarray:

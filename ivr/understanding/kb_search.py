@@ -15,7 +15,7 @@ from datetime import date
 import numpy as np
 
 from ivr.kb.entry import AUDIENCES, Audience, KbEntry
-from ivr.understanding.kb_index import Segment, hash_of, idf_of
+from ivr.understanding.kb_index import LOOKED_AT, Segment, hash_of, idf_of
 from ivr.understanding.knowledge import features
 
 NEAREST = 192
@@ -37,7 +37,6 @@ NOTHING = {"en": (0.75, 22.0), "zh": (1.1, 9.0)}
 English on CLINC150 with its out-of-scope questions, Mandarin on every third topic of the bench's questions."""
 BAR = {"en": 0.5, "zh": 0.4}
 """The chance below which nothing is answered, chosen on the same."""
-_BLOCK = 1_024
 
 
 @dataclass(frozen=True)
@@ -80,21 +79,21 @@ def candidates(part: Part, vector: np.ndarray, text: str, only: Filter, like: Se
     """Stage one on a segment. `vector` is float32 of length 1; `like` is the segment whose rarity of words counts."""
     segment = part.segment
     barred = ~_allowed(part, only)[segment.row_entry]
-    cosine = _cosines(segment, vector)
     words = _words(segment, text, language, like)
-    cosine[barred], words[barred] = -1.0, 0.0
-    rows = np.concatenate((_highest(cosine, NEAREST), _highest(words, NEAREST)))
-    entries = np.unique(segment.row_entry[rows[~barred[rows]]])
+    words[barred] = 0.0
+    rows = np.concatenate((_nearest(segment, vector, barred), _highest(words, NEAREST)))
+    entries = np.unique(segment.row_entry[rows])
     if not len(entries):
         return Candidates(segment, entries, entries, np.empty((0, len(FEATURES)), np.float32))
     starts, sizes = segment.row_start[entries], np.diff(segment.row_start)[entries]
     begins = np.cumsum(sizes) - sizes
     rows = np.arange(sizes.sum()) + np.repeat(starts - begins, sizes)
-    dense = segment.vectors[rows].astype(np.float32) * segment.scales[rows, None]
+    dense = _dense(segment, rows)
+    cosine = dense @ vector
     apart = np.add.reduceat(dense, begins) / sizes[:, None] - vector
     middle = -0.5 * ((apart @ like.precision) * apart).sum(axis=1)
-    said, near = np.maximum.reduceat(words[rows], begins), np.maximum.reduceat(cosine[rows], begins)
-    nearest = rows[np.lexsort((cosine[rows], np.repeat(entries, sizes)))[begins + sizes - 1]]
+    said, near = np.maximum.reduceat(words[rows], begins), np.maximum.reduceat(cosine, begins)
+    nearest = rows[np.lexsort((cosine, np.repeat(entries, sizes)))[begins + sizes - 1]]
     table = np.stack((middle, said, near), axis=1).astype(np.float32)
     return Candidates(segment, entries, nearest, table)
 
@@ -137,17 +136,20 @@ def _allowed(part: Part, only: Filter) -> np.ndarray:
     return allowed
 
 
-def _cosines(segment: Segment, vector: np.ndarray) -> np.ndarray:
-    """Of every row; block by block, so that the floats stay in the processor's cache."""
-    out = np.empty(segment.rows, dtype=np.float32)
-    floats = np.empty((_BLOCK, len(vector)), dtype=np.float32)
-    for start in range(0, segment.rows, _BLOCK):
-        block = segment.vectors[start : start + _BLOCK]
-        dense = floats[: len(block)]
-        dense[...] = block
-        np.dot(dense, vector, out=out[start : start + len(block)])
-    out *= segment.scales
-    return out
+def _dense(segment: Segment, rows: np.ndarray) -> np.ndarray:
+    """Vectors of some rows as float32."""
+    return segment.vectors[rows].astype(np.float32) * segment.scales[rows, None]
+
+
+def _nearest(segment: Segment, vector: np.ndarray, barred: np.ndarray) -> np.ndarray:
+    """Rows nearest by cosine: all of them by the short vectors, what that leaves by the whole ones."""
+    rough = segment.short @ (vector @ segment.axes)
+    rough[barred] = -np.inf
+    number = min(LOOKED_AT, len(rough))
+    rows = np.argpartition(rough, -number)[-number:]
+    rows = rows[~barred[rows]]
+    cosine = _dense(segment, rows) @ vector
+    return rows[_highest(cosine, NEAREST)]
 
 
 def _words(segment: Segment, text: str, language: str, like: Segment) -> np.ndarray:

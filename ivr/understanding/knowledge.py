@@ -12,8 +12,10 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+
+from rapidfuzz import fuzz
 
 from ivr.understanding.expected import pinyin, plain
 
@@ -21,6 +23,17 @@ BAR = 0.44
 """Lowest score that counts as found; chosen on phrasings that are in no shipped knowledge file."""
 SHORT = 0.6
 """What a partial match of one or two words is worth of its score: 对 is not 兑换, "card" is not a question."""
+
+LIKE = 83.0
+"""How alike a word has to be spelt to a keyword, 0 to 100: a letter may be wrong in six."""
+MAX_PARTED_CHARS, MAX_PARTS = 300, 6
+"""So much of an utterance is looked through for several wishes, in so many parts."""
+_JOINTS = {
+    "en": re.compile(r"[,.;:!?]+|\b(?:and|also|plus|then|but|as well as|by the way)\b", re.IGNORECASE),
+    "zh": re.compile(
+        "[，。；：！？、,.;:!?]+|还想|还要|还得|还有|还需要|也想|也要|另外|顺便|然后|并且|而且|同时|接着|以及"
+    ),
+}
 
 _STOP_EN = frozenset(
     {"a", "an", "the", "i", "i'd", "me", "my", "you", "your", "to", "of", "is", "are", "am", "be", "do", "does",
@@ -53,12 +66,18 @@ _STOP_ZH = frozenset(
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing callers ask for. `questions` and `answer` by language; `intent` names what the dialog does with it."""
+    """One thing callers ask for. `questions` and `answer` by language; `intent` names what the dialog does with it.
+
+    `urgent`: it goes first when something else is said with it. `keywords`, per language: words of which one has to be
+    said, or a value for a slot, however alike the rest is; none for no such condition.
+    """
 
     id: str
     questions: dict[str, tuple[str, ...]]
     answer: dict[str, str]
     intent: str = ""
+    urgent: bool = False
+    keywords: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,6 +87,28 @@ class Match:
     entry: Entry
     score: float
     runner_up: float
+
+
+def _has_keyword(entry: Entry, text: str, language: str) -> bool:
+    """Whether one of the entry's keywords stands in `text`, nearly as spelt or, in Mandarin, as it sounds."""
+    keywords = entry.keywords.get(language, ())
+    if not keywords:
+        return True
+    if language == "zh":
+        if any(k in text for k in keywords):  # a character may be read otherwise within another phrase
+            return True
+        heard = " ".join(map(_as_heard, pinyin(text)))
+        return any(f" {' '.join(map(_as_heard, pinyin(k)))} " in f" {heard} " for k in keywords)
+    words = plain(text).replace("'s", "").split()
+    return any(_says(k.split(), words) for k in map(plain, keywords))
+
+
+def _says(phrase: Sequence[str], words: Sequence[str]) -> bool:
+    """Whether the words of `phrase` stand in `words` one after the other, in whatever form."""
+    runs = (words[at : at + len(phrase)] for at in range(len(words) - len(phrase) + 1))
+    return any(
+        all(_stem(a) == _stem(b) or fuzz.ratio(a, b) >= LIKE for a, b in zip(phrase, run, strict=True)) for run in runs
+    )
 
 
 def _stem(word: str) -> str:
@@ -142,11 +183,16 @@ class Knowledge:
         for (entry, _), bag in zip(owners, bags, strict=True):
             self._entry_terms[language][entry.id] |= set(bag)
 
-    def find(self, texts: Sequence[str], language: str) -> Match | None:
-        """The entry asked for by the best of `texts` (readings of one utterance, best first), None below BAR."""
+    def find(self, texts: Sequence[str], language: str, fills: bool = False) -> Match | None:
+        """The entry asked for by the best of `texts` (readings of one utterance, best first), None below BAR.
+
+        `fills`: the same words fill a slot, so that no keyword is needed.
+        """
         best: dict[str, tuple[float, Entry]] = {}
         for rank, text in enumerate(texts[:5]):
             for raw, entry in self._search(text, language):
+                if not fills and not _has_keyword(entry, text, language):
+                    continue
                 score = raw * (1 - 0.03 * rank)
                 if entry.id not in best or best[entry.id][0] < score:
                     best[entry.id] = (score, entry)
@@ -154,6 +200,15 @@ class Knowledge:
         if not ranked or ranked[0][0] < BAR:
             return None
         return Match(ranked[0][1], min(1.0, ranked[0][0]), ranked[1][0] if len(ranked) > 1 else 0.0)
+
+    def wishes(self, text: str, language: str, fills: bool = False) -> list[Match]:
+        """What the parts of `text` ask for one by one, in their order, each entry once; `fills` as in `find`."""
+        found: dict[str, Match] = {}
+        parts = _JOINTS[language].split(text[:MAX_PARTED_CHARS]) if language in _JOINTS else []
+        for part in [part for part in parts if part.strip()][:MAX_PARTS]:
+            if (match := self.find([part], language, fills)) is not None:
+                found.setdefault(match.entry.id, match)
+        return list(found.values())
 
     def _search(self, text: str, language: str) -> list[tuple[float, Entry]]:
         if language not in self._postings or not re.search(r"\w", text):

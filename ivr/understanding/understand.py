@@ -1,20 +1,21 @@
 """From a hypothesis under an expectation to its meaning, and whether the caller has finished.
 
-In order: a command about the conversation, a correction, the value that was asked for with the other slots the same
-words fill, a question that may be answered in passing. Pure; runs on the recogniser's thread right after the decode, so
-that the dialog gets meaning, not text.
+In order: a command about the conversation, the rest of a date, a correction, the value that was asked for with the
+other slots the same words fill, a question that may be answered in passing. Pure; runs on the recogniser's thread right
+after the decode, so that the dialog gets meaning, not text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ivr.turn import Expectation, Filled, Hypothesis, Understood
-from ivr.understanding import commands, expected, slots
+from ivr.turn import Expectation, Filled, Hypothesis, Understood, Wish
+from ivr.understanding import commands, dates, expected, slots
 from ivr.understanding.knowledge import Knowledge
 from ivr.understanding.knowledge import Match as Answer
+from ivr.understanding.said import normal
 from ivr.understanding.slots import Slot
 
 SURE_OF_END = 0.5
@@ -23,6 +24,10 @@ SURE_OF_MEANING = 0.7
 """Score of a match from which it does not matter how the sentence sounds: more words would not change the answer."""
 STRONG = 0.7
 """Score of a match from which a question is answered although something else was asked."""
+A_WISH = 0.6
+"""Score from which a part of a sentence asks for something besides an urgent matter."""
+SURE_URGENT, MOST_WISHES = 0.15, 3
+"""How far an urgent matter has to be ahead of what else a part of a sentence may mean; how many wishes are kept."""
 UNCLEAR = 0.4
 """Confidence below which a sentence that means nothing is not a question without an answer: it was not understood."""
 
@@ -34,8 +39,12 @@ _SURE_COMMAND = {"best": 0.0, "beside": 0.3}
 _SURE_SHORT_COMMAND = {"best": 0.35, "beside": 0.6}
 _SHORT_COMMAND = {"zh": 2, "en": 8}
 _SURE_BESIDE = 0.5
+# How well a value behind a plain no and a place inside a question have to fit, since 谢谢 sounds nearly like 西四.
+_SURE_OF_VALUE, _SURE_ASIDE = 0.9, 0.97
 _READINGS = 5
 _AT_ONCE = ("yes_no", "choice")
+_AHEAD_OF_YEAR = re.compile(r"^(?:(?:it|it's|that|is|was|in|of|and|the|year) )+", re.IGNORECASE)
+_IN_ANY_WORDS = ("open", "text", "place")
 _RESTRICTED = ("yes_no", "choice", "digits")
 
 
@@ -57,19 +66,22 @@ def understand(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hyp
     said = [(hypothesis.text, hypothesis.confidence), *_free(expectation, hypothesis)]
     if commanded := _commanded(expectation, asked, hypothesis, said):
         return commanded
+    if expectation.kind in _IN_ANY_WORDS and expected.hesitates(hypothesis.text, expectation.language):
+        return Understood(hypothesis, partial=expected.breaks_off(hypothesis.text, expectation.language))
+    if whole := _joined(expectation, asked, hypothesis):
+        return whole
     corrected = _corrected(vocabulary, expectation, asked, hypothesis)
     if expectation.kind == "open":
-        opened = _open(vocabulary, expectation, hypothesis)
-        if corrected is None:
-            return opened
-        return replace(opened, slots=corrected.slots, corrects=corrected.corrects, other=corrected.other)
+        return _open(vocabulary, expectation, hypothesis, corrected)
     if corrected is not None:
-        return corrected
+        return corrected.understood
     understood = _expected(vocabulary, expectation, asked, hypothesis)
     if expectation.digress and expectation.kind not in _AT_ONCE and not _fills_most(understood, asked):
         answer = vocabulary.knowledge.find([t for t, _ in _readings(hypothesis)], expectation.language)
         if answer is not None and answer.score >= STRONG:
-            return _digression(hypothesis, expectation.language, answer)
+            aside = _digression(hypothesis, expectation.language, answer)
+            named = _named_aside(vocabulary, expectation, asked, understood, answer) if aside.answer else {}
+            return replace(aside, slots=named)
     return understood
 
 
@@ -129,30 +141,73 @@ def _command(expectation: Expectation, asked: Slot, text: str) -> str:
     return commands.command(text, expectation.language, expectation.commands)
 
 
+def _joined(expectation: Expectation, asked: Slot, hypothesis: Hypothesis) -> Understood | None:
+    """The date that the words make together with what was said before them: "12th of March", then "1985"."""
+    before, language, confidence = expectation.unfinished, expectation.language, hypothesis.confidence
+    text = commands.instead(hypothesis.text, language) or hypothesis.text.strip(" .。")
+    if not before or dates.with_year(normal(text, language), language):
+        return None
+    text = _AHEAD_OF_YEAR.sub("", text)
+    alone = {slots.read(asked, [(each, confidence)], language, expectation.today) for each in (before, text)}
+    values = {filled.value for filled in alone if filled}
+    for said in (f"{before} {text}", f"{text} {before}", f"{text}年{before}"):
+        filled = slots.read(asked, [(said, confidence)], language, expectation.today)
+        if filled and filled.value not in values and dates.with_year(normal(said, language), language):
+            return Understood(hypothesis, filled.value, confidence=filled.confidence, complete=True,
+                              slots=_named({asked.name: filled}))  # fmt: skip
+    return None
+
+
+@dataclass(frozen=True)
+class _Corrected:
+    """A correction as `understood`; `new` are the words that are meant instead, empty for "the other one"."""
+
+    understood: Understood
+    new: str = ""
+
+
 def _corrected(
     vocabulary: Vocabulary, expectation: Expectation, asked: Slot, hypothesis: Hypothesis
-) -> Understood | None:
-    """The correction that the utterance makes and that fills a slot, or asks for the other one; None otherwise."""
+) -> _Corrected | None:
+    """The correction that the utterance makes and that fills a slot, or asks for the other one; None otherwise.
+
+    A plain no before a value ("no, Xisi") is one when there is little but the value behind it.
+    """
     language, wanted = expectation.language, _wanted(vocabulary, expectation)
     value = {"yes_no": "no", "open": hypothesis.text}.get(asked.kind, "")
     for text, confidence in _readings(hypothesis):
         correction = commands.correction(text, language)
         if asked.kind != "open" and commands.other_one(text, language):
             corrects = correction is not None or expected.yes_no(text, language) == "no"
-            return Understood(hypothesis, value=value * corrects, confidence=confidence, complete=True,
-                              corrects=corrects, other=True)  # fmt: skip
-        if correction is None:
-            continue
-        said = [(correction.new, confidence)]
-        target = None if asked.kind in ("yes_no", "open", "text") else asked
-        filled = slots.read_all(wanted, target, said, language, expectation.today)
-        if not filled and target is None:
-            filled = _only_one(wanted, said, language, expectation.today)
-        if filled:
+            return _Corrected(Understood(hypothesis, value=value * corrects, confidence=confidence, complete=True,
+                                         corrects=corrects, other=True))  # fmt: skip
+        new = correction.new if correction else commands.instead(text, language)
+        filled = _put_right(wanted, asked, [(new, confidence)], expectation) if new else {}
+        clear = filled and all(f.confidence >= _SURE_OF_VALUE * confidence for f in filled.values())
+        if filled and (correction or (clear and _covered(filled.values(), new) >= _MOST_OF_IT)):
             own = filled.get(asked.name)
-            return Understood(hypothesis, value=own.value if own else value, confidence=confidence, complete=True,
-                              slots=_named(filled), corrects=True)  # fmt: skip
+            understood = Understood(hypothesis, value=own.value if own else value, confidence=confidence, complete=True,
+                                    slots=_named(filled), corrects=True)  # fmt: skip
+            return _Corrected(understood, new)
     return None
+
+
+def _put_right(
+    wanted: Sequence[Slot], asked: Slot, said: list[tuple[str, float]], expectation: Expectation
+) -> dict[str, Filled]:
+    """What a correction fills: the slot that is asked for, what says itself what it is, or the one slot it fits."""
+    language, today = expectation.language, expectation.today
+    target = None if asked.kind in ("yes_no", "open", "text") else asked
+    return slots.read_all(wanted, target, said, language, today) or _only_one(wanted, said, language, today)
+
+
+def _covered(filled: Iterable[Filled], words: str) -> float:
+    """How much of `words` the values were taken from, 0..1."""
+    return sum(_letters(f.text) for f in filled) / max(1, _letters(words))
+
+
+def _letters(words: str) -> int:
+    return len(re.sub(r"[\W_]", "", words))
 
 
 def _only_one(wanted: Sequence[Slot], said: list[tuple[str, float]], language: str, today: str) -> dict[str, Filled]:
@@ -194,8 +249,24 @@ def _fills_most(understood: Understood, asked: Slot) -> bool:
     own = understood.slots.get(asked.name)
     if not understood.value or own is None:
         return bool(understood.value)
-    words = re.sub(r"[\W_]", "", own.text)
-    return len(words) >= _MOST_OF_IT * len(re.sub(r"[\W_]", "", understood.hypothesis.text))
+    return _covered([own], understood.hypothesis.text) >= _MOST_OF_IT
+
+
+def _named_aside(
+    vocabulary: Vocabulary, expectation: Expectation, asked: Slot, understood: Understood, answer: Answer
+) -> dict[str, Filled]:
+    """The places that a question in passing names besides what belongs to the question (往境外 sounds like 望京).
+
+    Other values are a part of it: "are you open tomorrow".
+    """
+    hypothesis, language = understood.hypothesis, expectation.language
+    places = [s for s in (asked, *_wanted(vocabulary, expectation)) if s.kind == "place" and s.name]
+    found = slots.read_all(places, None, _readings(hypothesis), language, expectation.today)
+    own = understood.slots.get(asked.name)
+    if asked in places and own is not None and own.confidence >= _SURE_ASIDE * hypothesis.confidence:
+        found.setdefault(asked.name, own)
+    known = " ".join(" ".join(expected.pinyin(q)) for q in answer.entry.questions.get(language, ()))
+    return {n: f for n, f in found.items() if " ".join(expected.pinyin(f.text)) not in known}
 
 
 def _digression(hypothesis: Hypothesis, language: str, answer: Answer) -> Understood:
@@ -215,7 +286,7 @@ def _beside(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypoth
         return Understood(hypothesis)
     best = replace(hypothesis, text=free[0][0], confidence=free[0][1], alternatives=(), rejected="")
     if corrected := _corrected(vocabulary, expectation, asked, best):
-        return replace(corrected, hypothesis=hypothesis)
+        return replace(corrected.understood, hypothesis=hypothesis)
     if expectation.digress:
         answer = vocabulary.knowledge.find([t for t, _ in free], language)
         if answer is not None and answer.score >= STRONG:
@@ -224,27 +295,61 @@ def _beside(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypoth
     return Understood(hypothesis, slots=filled)
 
 
-def _open(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypothesis) -> Understood:
+def _open(
+    vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypothesis, corrected: _Corrected | None
+) -> Understood:
+    """The intent of an open answer and what it fills; of a correction, those of what is meant instead."""
     language = expectation.language
     unfinished = expected.breaks_off(hypothesis.text, language)
     sounds_ended = hypothesis.ended is None or hypothesis.ended >= SURE_OF_END
     written_ended = hypothesis.text.rstrip().endswith((".", "?", "!", "。", "？", "！"))
-    readings = _readings(hypothesis)
+    if corrected and corrected.new:
+        readings = [(corrected.new, hypothesis.confidence)]
+    else:
+        readings = _beyond_no(_wanted(vocabulary, expectation), _readings(hypothesis), expectation)
     filled = slots.read_all(_wanted(vocabulary, expectation), None, readings, language, expectation.today)
-    match = vocabulary.knowledge.find([t for t, _ in readings], language)
-    if match is None and not filled and hypothesis.confidence < UNCLEAR:
+    match = vocabulary.knowledge.find([t for t, _ in readings], language, bool(filled))
+    wishes = vocabulary.knowledge.wishes(readings[0][0], language, bool(filled))
+    match, also = _urgent_first(match, wishes, language)
+    understood = Understood(hypothesis, value=hypothesis.text, partial=unfinished, slots=filled)
+    if match is None and not filled and not corrected and hypothesis.confidence < UNCLEAR:
         return Understood(hypothesis, partial=unfinished)
     if match is None:
-        return Understood(hypothesis, value=hypothesis.text, complete=sounds_ended and not unfinished,
-                          partial=unfinished, slots=filled)  # fmt: skip
-    return Understood(
-        hypothesis,
-        value=hypothesis.text,
-        intent=match.entry.intent,
-        answer=match.entry.answer.get(language, ""),
-        source=match.entry.id,
-        confidence=match.score,
-        complete=not unfinished and (sounds_ended or written_ended or match.score >= SURE_OF_MEANING),
-        partial=unfinished and not sounds_ended,
-        slots=filled,
-    )
+        understood = replace(understood, complete=sounds_ended and not unfinished)
+    else:
+        understood = replace(
+            understood,
+            intent=match.entry.intent,
+            answer=match.entry.answer.get(language, ""),
+            source=match.entry.id,
+            confidence=match.score,
+            also=also,
+            complete=not unfinished and (sounds_ended or written_ended or match.score >= SURE_OF_MEANING),
+            partial=unfinished and not sounds_ended,
+        )
+    if corrected is None:
+        return understood
+    made = corrected.understood
+    return replace(understood, slots=made.slots, corrects=made.corrects, other=made.other)
+
+
+def _beyond_no(
+    wanted: Sequence[Slot], readings: list[tuple[str, float]], expectation: Expectation
+) -> list[tuple[str, float]]:
+    """The readings; of "no, is there one near Xisi" only what is behind the no, which is no refusal then."""
+    text, confidence = readings[0]
+    behind = [(commands.instead(text, expectation.language), confidence)]
+    fills = behind[0][0] and slots.read_all(wanted, None, behind, expectation.language, expectation.today)
+    return behind if fills else readings
+
+
+def _urgent_first(
+    match: Answer | None, wishes: Sequence[Answer], language: str
+) -> tuple[Answer | None, tuple[Wish, ...]]:
+    """`match`, unless a part of the sentence is about something urgent: then that, and what the others ask for."""
+    urgent = [w for w in wishes if w.entry.urgent and w.score >= STRONG and w.score - w.runner_up >= SURE_URGENT]
+    if not urgent:
+        return match, ()
+    others = [w.entry for w in wishes if w.entry.id != urgent[0].entry.id and w.score >= A_WISH]
+    also = tuple(Wish(e.intent, e.answer.get(language, ""), e.id) for e in others[:MOST_WISHES])
+    return urgent[0], also

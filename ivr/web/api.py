@@ -17,12 +17,15 @@ import msgspec
 from aiohttp import web
 
 from ivr import metrics
+from ivr.outbound.live import OutboundCalls
 from ivr.store.store import BadCursor, Store, recording_path
 from ivr.web import openapi, query
 from ivr.web.guard import BODY_LIMIT_BYTES, Guard, body_limit
+from ivr.web.jobs import KEY_PATHS, JobsApi
 from ivr.web.kb import KbApi, Searching
 from ivr.web.page import PAGE, PAGE_POLICY
 from ivr.web.problem import RETRY_AFTER_S, Refusal, middleware
+from ivr.web.review import ReviewApi, Reviewing
 from ivr.web.status import PlanDetail, PlanList, Reloaded, Status, health
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -38,7 +41,9 @@ def create_app(
     recordings_dir: Path | None = None,
     messages_dir: Path | None = None,
     knowledge: Searching | None = None,
+    reviewing: Reviewing | None = None,
     token_env: str = "IVR_TOKEN",  # noqa: S107 - the name of a variable, not a token
+    outbound: OutboundCalls | None = None,
 ) -> web.Application:
     """The application; `ivr.web.server.start` runs it.
 
@@ -50,11 +55,13 @@ def create_app(
         recordings_dir: where recordings lie, None when calls are not recorded.
         messages_dir: where the messages lie that callers left.
         knowledge: searches the knowledge base; None where there is none.
+        reviewing: carries the trainer's loop out; None where there is none.
         token_env: name of the environment variable of the token, for the text of a 401.
+        outbound: orders and shows outbound calls; None where none are configured, and then it has no routes.
     """
-    guard = Guard(token, token_env, OPEN_PATHS)
+    guard = Guard(token, token_env, OPEN_PATHS, outbound.keys if outbound else (), KEY_PATHS)
     app = web.Application(middlewares=[middleware, guard.token, body_limit], client_max_size=BODY_LIMIT_BYTES)
-    api = _Api(store, status, reload, recordings_dir, messages_dir)
+    api = _Api(store, status, reload, recordings_dir, messages_dir, openapi.document(outbound is not None))
     for path, handler in (
         ("/", api.page),
         ("/healthz", api.healthz),
@@ -72,19 +79,22 @@ def create_app(
         app.router.add_get(path, handler)
     app.router.add_post("/v1/plans/reload", api.reload)
     app.router.add_routes(KbApi(store, knowledge).routes())
+    app.router.add_routes(ReviewApi(reviewing).routes())
+    if outbound is not None:
+        app.router.add_routes(JobsApi(outbound).routes())
     app.on_response_prepare.append(_headers)
     return app
 
 
 class _Api:
     def __init__(self, store: Store, status: Callable[[], Status], reload: Callable[[], Awaitable[Reloaded]],
-                 recordings_dir: Path | None, messages_dir: Path | None) -> None:  # fmt: skip
+                 recordings_dir: Path | None, messages_dir: Path | None, document: dict) -> None:  # fmt: skip
         self._store = store
         self._status = status
         self._reload = reload
         self._reloading = asyncio.Lock()
         self._recordings, self._messages = recordings_dir, messages_dir
-        self._openapi = msgspec.json.encode(openapi.document())
+        self._openapi = msgspec.json.encode(document)
 
     async def page(self, _request: web.Request) -> web.Response:
         return web.Response(text=PAGE, content_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})

@@ -67,26 +67,26 @@ class KbApi:
         return self._given
 
     async def search(self, request: web.Request) -> web.Response:
-        query = _body(request, KbQuery)
+        query = body_of(request, KbQuery)
         if not query.text.strip():
             raise Refusal(400, "empty", field="text")
-        return _json(await self._searching.search(query))
+        return json_of(await self._searching.search(query))
 
     async def entries(self, request: web.Request) -> web.Response:
         after, limit, language = _page_query(request.query)
-        return _json(await self._entries.page(after, limit, language))
+        return json_of(await self._entries.page(after, limit, language))
 
     async def create(self, request: web.Request) -> web.Response:
-        entry = _checked(_body(request, KbEntry))
+        entry = _checked(body_of(request, KbEntry))
         if await self._entries.entry(entry.id) is not None:
             raise Refusal(409, f"there is an entry `{entry.id}`; PUT /v1/kb/entries/{entry.id} changes it", field="id")
         return await self._save(msgspec.structs.replace(entry, version=0), created=True)
 
     async def entry(self, request: web.Request) -> web.Response:
-        return _json(_found(await self._entries.entry(_id(request))))
+        return json_of(_found(await self._entries.entry(_id(request))))
 
     async def replace(self, request: web.Request) -> web.Response:
-        name, given = _id(request), _body(request, KbEntry)
+        name, given = _id(request), body_of(request, KbEntry)
         if given.id and given.id != name:
             raise Refusal(400, "another id than the path has; leave it out", field="id")
         return await self._save(_checked(msgspec.structs.replace(given, id=name)))
@@ -96,10 +96,10 @@ class KbApi:
         return await self._done(saved)
 
     async def versions(self, request: web.Request) -> web.Response:
-        return _json(_found(await self._entries.versions(_id(request))))
+        return json_of(_found(await self._entries.versions(_id(request))))
 
     async def rollback(self, request: web.Request) -> web.Response:
-        asked = _body(request, KbRollback)
+        asked = body_of(request, KbRollback)
         saved = await self._entries.rollback(_id(request), asked.version)
         if saved.what == "missing":
             raise Refusal(404, "the entry never had this version; GET its /versions", field="version")
@@ -116,14 +116,15 @@ class KbApi:
             says = f"the newest version is {saved.version}" if saved.version else "there is no such entry any more"
             raise Refusal(409, f"{says}; look at it and change that one", field="version")
         await self._searching.refresh()
-        return _json(saved, status)
+        return json_of(saved, status)
 
 
-def _json(body: object, status: int = 200) -> web.Response:
+def json_of(body: object, status: int = 200) -> web.Response:
+    """A response with a record as JSON."""
     return web.Response(body=msgspec.json.encode(body), content_type="application/json", status=status)
 
 
-def _body(request: web.Request, kind: type[T]) -> T:
+def body_of(request: web.Request, kind: type[T]) -> T:
     """The body of a request as `kind`. Raises Refusal."""
     try:
         return msgspec.json.decode(request[BODY], type=kind)

@@ -48,6 +48,19 @@ PAGE = """<!doctype html>
   <dd>all its versions</dd>
   <dt>POST /v1/kb/entries/{id}/rollback</dt>
   <dd>put one of them back</dd>
+  <dt><a href="/v1/jobs">/v1/jobs</a>, <a href="/v1/verifications">/v1/verifications</a></dt>
+  <dd>outbound calls, where some are configured, the newest first; POST orders one, POST /v1/jobs/bulk and
+    /v1/verifications/bulk many, one a line</dd>
+  <dt>/v1/jobs/{id}, /v1/verifications/{id}</dt>
+  <dd>one of them. Behind it: /why it waits, its /events, /webhooks and /evidence; POST /cancel, /retry, /redeliver</dd>
+  <dt><a href="/v1/jobs/policies">/v1/jobs/policies</a></dt>
+  <dd>what every policy does, and what holds its jobs; POST /v1/jobs/pause and /v1/jobs/resume stop and start them</dd>
+  <dt><a href="/v1/suppressions">/v1/suppressions</a></dt>
+  <dd>the do-not-call list; POST adds to it, DELETE /v1/suppressions/{id} takes off</dd>
+  <dt><a href="/v1/evidence/key">/v1/evidence/key</a></dt>
+  <dd>the public key that outcomes are signed with</dd>
+  <dt>/v1/intents/review</dt>
+  <dd>what nobody understood, in groups; parameters plan, language; POST decides what to do about a group</dd>
   <dt><a href="/openapi.json">/openapi.json</a></dt>
   <dd>all of this for programs (OpenAPI 3.1)</dd>
 </dl>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -20,26 +21,32 @@ FIELDS = ("cursor", "limit", "since", "until", "number", "caller", "cause", "lan
 
 def parse(query: MultiMapping[str]) -> tuple[str, int, CallFilter]:
     """(cursor, limit, filters). Raises Refusal."""
-    for field in query:
-        if field not in FIELDS:
-            raise Refusal(400, f"unknown parameter; known: {', '.join(FIELDS)}", field=field[:TEXT_MAX])
-        if len(query.getall(field)) > 1:
-            raise Refusal(400, "given twice", field=field)
+    known(query, FIELDS)
     filters = CallFilter(
-        since=_time(query, "since"),
-        until=_time(query, "until"),
-        number=_text(query, "number"),
-        caller=_text(query, "caller"),
+        since=time_of(query, "since"),
+        until=time_of(query, "until"),
+        number=text(query, "number"),
+        caller=text(query, "caller"),
         cause=_cause(query),
-        language=_text(query, "language"),
-        plan=_text(query, "plan"),
+        language=text(query, "language"),
+        plan=text(query, "plan"),
     )
     if filters.since and filters.until and filters.until <= filters.since:
         raise Refusal(400, "not after `since`", field="until")
-    return _text(query, "cursor", CURSOR_MAX) or "", _limit(query), filters
+    return text(query, "cursor", CURSOR_MAX) or "", limit_of(query), filters
 
 
-def _text(query: MultiMapping[str], field: str, most: int = TEXT_MAX) -> str | None:
+def known(query: MultiMapping[str], fields: Sequence[str]) -> None:
+    """Every parameter is one of `fields`, and given once. Raises Refusal."""
+    for field in query:
+        if field not in fields:
+            raise Refusal(400, f"unknown parameter; known: {', '.join(fields)}", field=field[:TEXT_MAX])
+        if len(query.getall(field)) > 1:
+            raise Refusal(400, "given twice", field=field)
+
+
+def text(query: MultiMapping[str], field: str, most: int = TEXT_MAX) -> str | None:
+    """A parameter of printable text; None when it is not given. Raises Refusal."""
     value = query.get(field)
     if value is None:
         return None
@@ -52,7 +59,8 @@ def _text(query: MultiMapping[str], field: str, most: int = TEXT_MAX) -> str | N
     return value
 
 
-def _limit(query: MultiMapping[str]) -> int:
+def limit_of(query: MultiMapping[str]) -> int:
+    """`limit`, or the default. Raises Refusal."""
     value = query.get("limit")
     if value is None:
         return LIMIT_DEFAULT
@@ -61,8 +69,9 @@ def _limit(query: MultiMapping[str]) -> int:
     return int(value)
 
 
-def _time(query: MultiMapping[str], field: str) -> datetime | None:
-    value = _text(query, field)
+def time_of(query: MultiMapping[str], field: str) -> datetime | None:
+    """An ISO-8601 time with its zone, in UTC; None when it is not given. Raises Refusal."""
+    value = text(query, field)
     if value is None:
         return None
     try:
@@ -77,7 +86,7 @@ def _time(query: MultiMapping[str], field: str) -> datetime | None:
 
 
 def _cause(query: MultiMapping[str]) -> Cause | None:
-    value = _text(query, "cause")
+    value = text(query, "cause")
     if value is not None and value not in get_args(Cause):
         raise Refusal(400, f"one of {', '.join(get_args(Cause))}", field="cause")
     return value

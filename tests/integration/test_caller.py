@@ -184,6 +184,25 @@ async def test_an_answer_that_crosses_our_cancel_is_acknowledged_and_ended(pair)
     assert calls[0].ended_by == "them"
 
 
+async def test_an_answer_that_lies_unread_when_we_give_up_is_ended_without_waiting_for_its_repeat(pair, monkeypatch):
+    calling, called = pair
+    calls = await answer_with(called, tone(0.1))
+    put, dialling = asyncio.Queue.put_nowait, None
+
+    def give_up(queue, item):
+        put(queue, item)
+        if getattr(item, "status", 0) == 200 and item.cseq[1] == "INVITE":
+            dialling.cancel()
+
+    monkeypatch.setattr(asyncio.Queue, "put_nowait", give_up)
+    monkeypatch.setattr("ivr.caller.call.T1_S", 60)
+    dialling = asyncio.create_task(calling.dial(called.contact))
+    await asyncio.wait({dialling})
+    assert dialling.cancelled()
+    assert await calls[0].wait_for(lambda: calls[0].over, 5), "nobody acknowledged it or hung up"
+    assert calls[0].ended_by == "them"
+
+
 async def test_no_common_codec_is_488():
     async with Caller(codecs=("PCMA",)) as called, Caller(codecs=("PCMU",)) as calling:
         await answer_with(called, tone(0.1))

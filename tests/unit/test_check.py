@@ -288,3 +288,15 @@ def test_a_value_that_is_not_of_its_kind_is_named_at_its_line(house):
     (told,) = [row for row in said if "{money:lots}" in row]
     assert f"main.yaml:{line}" in told
     assert "1234.50 CNY" in told
+
+
+def test_outbound_calls_say_what_they_lack(house, monkeypatch):
+    monkeypatch.setenv("IVR_EVIDENCE_KEY", "A" * 43 + "=")
+    monkeypatch.delenv("IVR_PROOF_KEY", raising=False)
+    with (house / "config.toml").open("a") as file:
+        file.write("\n[outbound.policies.fraud]\nalways = true\n")
+    status, said = run()
+    assert status == 0, said
+    notes = [line for line in said if line.startswith("note:")]
+    assert any("nothing dials them yet" in note for note in notes)
+    assert any("IVR_PROOF_KEY is not set: no verification is taken" in note for note in notes)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from ivr import check, config, config_doc
+from ivr import check, config, config_doc, config_outbound
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -21,8 +21,9 @@ def test_the_document_is_current():
 
 
 def test_every_key_is_explained_and_durations_name_their_unit():
-    sections = [s for s in vars(config).values() if isinstance(s, type) and issubclass(s, msgspec.Struct)]
-    explained = {s: config_doc.meanings(s) for s in sections if s.__module__ == "ivr.config"}
+    named = [*vars(config).values(), *vars(config_outbound).values()]
+    sections = [s for s in named if isinstance(s, type) and issubclass(s, msgspec.Struct)]
+    explained = {s: config_doc.meanings(s) for s in sections if s.__module__ in ("ivr.config", "ivr.config_outbound")}
     for section, said in explained.items():
         for name in section.__struct_fields__:
             if name.endswith("_ms"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from ivr.line.messages import PlayoutStarted
 from ivr.store.records import Said, TurnRecord
 from ivr.turn import Hypothesis, Understood
@@ -49,3 +51,29 @@ def test_an_answer_replaces_what_was_written_of_its_question():
 
     (turn,) = asyncio.run(answered()).turns.values()
     assert (turn.step, turn.value, turn.said[0].heard_ms) == ("ask", "yes", 400)
+
+
+@pytest.mark.parametrize(
+    ("understood", "kind", "review"),
+    [
+        (Understood(Hypothesis("is there parking"), value="is there parking"), "open", "rejected"),
+        (Understood(Hypothesis("有停车场吗"), value="有停车场吗"), "open", "rejected"),
+        (Understood(Hypothesis("a person"), value="a person", intent="agent"), "open", None),
+        (Understood(Hypothesis("几点开门"), value="几点开门", answer="九点。"), "open", None),
+        (Understood(Hypothesis("no, Dongdan"), value="no", corrects=True), "yes_no", "corrected"),
+        (Understood(Hypothesis("不对，东单"), value="no", corrects=True), "yes_no", "corrected"),
+        (Understood(Hypothesis("")), "open", None),
+        (Understood(Hypothesis("purple")), "digits", None),
+    ],
+)
+def test_what_a_trainer_should_look_at_is_marked(understood, kind, review):
+    async def answered() -> Written:
+        store = Written()
+        turns = TurnLog(store, "c1", lambda: ())
+        await turns.said("ask", "en", (Said(text="Well?"),))
+        turns.answer(CameIn(understood), 1, None, kind)
+        await turns.playout_began(PlayoutStarted(leg=1, playout=1, at_ms=900), render_ms=5)
+        return store
+
+    (turn,) = asyncio.run(answered()).turns.values()
+    assert turn.review == review

@@ -508,8 +508,16 @@ def load_from(file, text):
          "a second entry `a`"),
         ("entries:\n  - id: a\n    en: {question: [x], answer: y}\n", 3, "unknown key"),
         ("entries: 3\n", 1, "must be a list"),
+        ("entries:\n  - id: a\n    en: {questions: [x], answer: y, keywords: []}\n", 3, "must be a list of 1 to 200"),
+        ("entries:\n  - id: a\n    urgent: maybe\n    en: {questions: [x], answer: y}\n", 3, "must be true or false"),
         ("entries:\n  - {id: a, intent: i}\n", 2, "no way to ask it"),
         ("enries: []\n", 1, "unknown key"),
+        ("entries:\n  - {id: a, intent: i, en: {questions: []}}\n", 2, "must be a list of 1 to 200"),
+        ("entries:\n  - {id: a, intent: i, en: {questions: [x y]}}\n"
+         "  - id: b\n    intent: j\n    en: {questions: [z, 'X, Y']}\n", 5,
+         "`X, Y` stands under `i` too, and cannot mean both"),
+        ("entries:\n  - {id: a, intent: i, en: {questions: [x]}}\n"
+         "  - id: b\n    intent: i\n    ko: {questions: [x]}\n", 5, "not a language of this plan"),
     ],
 )  # fmt: skip
 def test_a_knowledge_file_is_checked_too(tmp_path, text, line, message):

@@ -167,3 +167,20 @@ def test_notes_keep_nothing_from_serving(tmp_path):
         ("steps.a.choices.on.key", "key 0 means a person everywhere else"),
     ]
     assert all(q.line for q in plans.notes)
+
+
+def test_an_intent_with_one_example_is_named_in_either_language(tmp_path):
+    knowledge = (
+        "entries:\n"
+        "  - {id: a, intent: i, en: {questions: [x]}, zh: {questions: [余额, 查余额]}}\n"
+        "  - {id: b, intent: i, en: {questions: [y]}}\n"
+        "  - {id: c, intent: j, en: {questions: [v, w]}, zh: {questions: [挂失]}}\n"
+    )
+    plan = "languages: [en, zh]\nsteps:\n  a: {kind: say, prompt: {en: x, zh: 好}, next: end}\n"
+    (tmp_path / "plan.knowledge.yaml").write_text(knowledge, "utf-8")
+    (tmp_path / "plan.yaml").write_text(plan, "utf-8")
+    plans = load_all(tmp_path)
+    assert (list(plans.by_name), plans.problems) == (["plan"], ())
+    assert [(q.line, q.field, q.message) for q in plans.notes] == [
+        (4, "entries.2.zh.questions", "one example of `j` in `zh`")
+    ]

@@ -169,3 +169,48 @@ def test_reprompts_are_looked_at_too(tmp_path):
     step = ("{kind: ask, slot: it, next: end, prompt: {en: Well?, zh: 请讲。}, "
             "no_match: [{en: Again., zh: 再来。}, {en: 'Your PIN, please.', zh: 再来。}]}")  # fmt: skip
     assert refused(tmp_path, DIGITS, step=step) == ["a PIN or a password"]
+
+
+SAYING = [
+    ("Please say your PIN after the tone.", "请在提示音后说出您的密码。", "a PIN or a password"),
+    ("Key in the security code of your card.", "请输入卡背面的三位数字。", "a card's security code"),
+    ("Now tell me the one-time code we sent you.", "请告诉我短信验证码。", "a one-time code"),
+    ("Please say your identity card number.", "请报一下您的身份证号码。", "a whole identity number"),
+    ("Please say your full card number.", "请输入完整的银行卡号。", "a whole card number"),
+    ("Nobody is free, so say your PIN.", "如果您不能登录，请说出手机银行密码。", "a PIN or a password"),
+    ("Say your secret online banking PIN.", "人工座席不在，请告诉我密码。", "a PIN or a password"),
+]
+
+
+@pytest.mark.parametrize(("en", "zh", "what"), SAYING)
+@pytest.mark.parametrize("kind", ["say", "lookup", "transfer", "hangup"])
+def test_what_is_only_said_asks_for_no_secret_either(tmp_path, kind, en, zh, what):
+    """A pause, a question or keys may follow it."""
+    words = f"{{en: '{en}', zh: '{zh}'}}"
+    step = {
+        "say": f"{{kind: say, prompt: {words}, next: end}}",
+        "hangup": f"{{kind: hangup, prompt: {words}}}",
+        "transfer": f"{{kind: transfer, prompt: {words}, target: anna, busy: end, no_answer: end, failed: end}}",
+        "lookup": f"{{kind: lookup, backend: bank, path: /x, filler: {words}, next: end, on_error: end}}",
+    }[kind]
+    assert refused(tmp_path, DIGITS, step=step) == [what, what]
+
+
+@pytest.mark.parametrize(
+    ("en", "zh"),
+    [
+        ("Never tell anyone your PIN.", "请不要告诉任何人您的密码。"),
+        ("Tell nobody your one-time code.", "验证码请勿告诉他人。"),
+        ("We never ask for your PIN or a whole card number.", "我们不会问您的密码或者完整卡号。"),
+        ("Keep your PIN secret.", "请保管好您的密码。"),
+        ("You can change your password in the app.", "您可以在手机银行修改密码。"),
+        ("Enter your PIN at the cash machine to activate the card.", "请在取款机输入密码激活卡片。"),
+        ("Your PIN has been sent by post.", "密码已经寄出。"),
+        ("Please say the last four digits of your card number next.", "接下来请说银行卡号的后四位。"),
+        ("Your card number ends in one two.", "您的卡号已经更新。"),
+    ],
+)
+def test_warnings_and_news_about_secrets_are_fine(tmp_path, en, zh):
+    """So is where they belong."""
+    step = f"{{kind: say, prompt: {{en: '{en}', zh: '{zh}'}}, next: end}}"
+    assert refused(tmp_path, DIGITS, step=step) == []

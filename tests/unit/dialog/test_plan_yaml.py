@@ -149,3 +149,16 @@ def test_any_text_is_read_or_refused_in_words(tmp_path_factory, text):
     except InvalidInput as wrong:
         problems = wrong.problems
     assert all(q.message and q.file == str(file) for q in problems)
+
+
+def test_a_file_that_is_too_large_says_which_how_large_and_what_to_do(tmp_path):
+    """By file, limit and mend, in one line."""
+    file = tmp_path / "bank.yaml"
+    for text, limit in (("x" * (MAX_FILE_BYTES + 1), "4 MB (4,194,304 bytes)"), ("- a\n" * MAX_NODES, "400000 values")):
+        file.write_text(text, "utf-8")
+        with pytest.raises(InvalidInput) as wrong:
+            read(file)
+        (told,) = (str(problem) for problem in wrong.value.problems)
+        assert told.startswith(f"{file}:")
+        assert limit in told
+        assert "split it: a plan into plans that it calls" in told

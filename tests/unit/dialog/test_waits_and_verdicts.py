@@ -50,9 +50,10 @@ def test_a_cough_over_a_prompt_lets_it_go_on():
 
 
 def test_long_speech_over_a_prompt_interrupts_it():
-    """Nobody coughs for half a second in a row."""
-    assert barge_in.while_speaking(600, True, None, "en") == "commit"
-    assert barge_in.while_speaking(600, False, None, "zh") == "commit"
+    """Nobody coughs for half a second in a row, and "all right" and 好的 are over after six tenths."""
+    assert barge_in.while_speaking(500, True, None, "en") == "commit"
+    assert barge_in.while_speaking(600, False, None, "zh") == "wait"
+    assert barge_in.while_speaking(640, False, None, "zh") == "commit"
 
 
 @pytest.mark.parametrize(("word", "language"), [("okay", "en"), ("嗯", "zh"), ("네", "ko")])

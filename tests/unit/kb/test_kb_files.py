@@ -62,7 +62,8 @@ def test_any_entry_that_may_be_stored_survives_every_format(tmp_path_factory, qu
 
 def test_the_examples_of_the_documentation_are_the_same_entries_in_every_format(tmp_path):
     text = (Path(__file__).parents[3] / "docs" / "knowledge.md").read_text("utf-8")
-    blocks = re.findall(r"```(?:json)?\n(.*?)```", text, re.DOTALL)
+    fences = re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    blocks = [block for kind, block in fences if kind in ("", "json")]
     found = []
     for block, ending in zip(blocks[:3], (".csv", ".json", ".md"), strict=True):
         (tmp_path / f"answers{ending}").write_text(block, "utf-8")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import subprocess
+import threading
 import wave
 import weakref
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 
 from ivr.line import messages as m
 from ivr.line.dtmf import HIGH_HZ, LOW_HZ
-from ivr.line.media import RING_FRAMES, LegMedia
+from ivr.line.media import RING_FRAMES, Hearing, LegMedia
 
 SETTINGS = m.LineSettings("x")
 
@@ -398,3 +400,34 @@ def test_a_hearing_thread_that_falls_behind_loses_the_oldest_but_not_the_time(ca
     assert call.media.lost_frames == 30
     call.run(voice[:4])
     assert call.of(m.SpeechStarted)[0].at_ms >= (RING_FRAMES + 30) * 20
+
+
+def test_a_frame_that_comes_while_the_hearing_thread_wakes_does_not_keep_it_asleep_for_ever(monkeypatch):
+    """Two legs' clocks: a wake-up in the middle of the last one's end was lost, and then all of them."""
+    woken, read = threading.Semaphore(0), os.eventfd_read
+    hearing = Hearing(SETTINGS, lambda _: None)
+    wakes = []
+
+    class Leg:
+        def connect(self, wake, _patches):
+            wakes.append(wake)
+
+        def hear(self):
+            pass
+
+    def crossed(event):
+        wakes[0]()
+        read(event)
+        wakes[0]()
+        woken.release()
+
+    monkeypatch.setattr(os, "eventfd_read", crossed)
+    hearing.add(Leg())
+    hearing.start()
+    try:
+        wakes[0]()
+        assert woken.acquire(timeout=5)
+        wakes[0]()
+        assert woken.acquire(timeout=5), "it slept through a frame"
+    finally:
+        hearing.stop()

@@ -30,6 +30,11 @@ from ivr.understanding.commands import COMMANDS, Correction
         ("forget it, I've changed my mind", "en", "cancel"),
         ("please set your language to Chinese", "en", "language:zh"),
         ("can we speak in English rather than Mandarin", "en", "language:en"),
+        ("what?", "en", "repeat"),
+        ("Oh, sorry, what?", "en", "repeat"),
+        ("Sorry?", "en", "repeat"),
+        ("Pardon?", "en", "repeat"),
+        ("Huh?", "en", "repeat"),
         ("slow down please", "en", "slower"),
         ("please speak more slowly", "en", "slower"),
         ("could you speak a little slower", "en", "slower"),
@@ -63,6 +68,10 @@ from ivr.understanding.commands import COMMANDS, Correction
         ("不好意思，我没听清", "zh", "repeat"),
         ("你说什么", "zh", "repeat"),
         ("请你重复一遍，谢谢", "zh", "repeat"),
+        ("什么？", "zh", "repeat"),
+        ("什么", "zh", "repeat"),
+        ("呃，你说啥", "zh", "repeat"),
+        ("啊？", "zh", "repeat"),
         ("说慢一点", "zh", "slower"),
         ("您能说慢一点吗", "zh", "slower"),
         ("舒慢一点", "zh", "slower"),
@@ -107,6 +116,11 @@ def test_a_command(text, language, command):
         ("oh", "en"),
         ("what", "en"),
         ("hello", "en"),
+        ("sorry", "en"),
+        ("um", "en"),
+        ("um?", "en"),
+        ("what is my balance?", "en"),
+        ("sorry, my card is lost?", "en"),
         ("please", "en"),
         ("thank you", "en"),
         ("can you", "en"),
@@ -129,6 +143,9 @@ def test_a_command(text, language, command):
         ("没有", "zh"),
         ("我不知道", "zh"),
         ("嗯", "zh"),
+        ("嗯？", "zh"),
+        ("啊", "zh"),
+        ("什么手续费？", "zh"),
         ("谢谢", "zh"),
         ("你好", "zh"),
         ("请", "zh"),
@@ -247,6 +264,35 @@ def test_no_correction(text, language):
 
 
 @pytest.mark.parametrize(
+    ("text", "language", "behind"),
+    [
+        ("No, Xisi.", "en", "xisi"),
+        ("no xisi please", "en", "xisi"),
+        ("oh no, sorry, eight six two one", "en", "eight six two one"),
+        ("no", "en", ""),
+        ("no, not me", "en", ""),
+        ("Northgate", "en", ""),
+        ("yes, Xisi", "en", ""),
+        ("no, " + "well " * 50, "en", ""),
+        ("不，西四", "zh", "西四"),
+        ("不对，西四吧", "zh", "西四"),
+        ("不好意思，不是，八六二一", "zh", "八六二一"),
+        ("没有，我要挂失", "zh", "挂失"),
+        ("没有，再见", "zh", ""),
+        ("不，谢谢", "zh", ""),
+        ("no, thank you", "en", ""),
+        ("不", "zh", ""),
+        ("不是西单", "zh", ""),
+        ("不知道，你说吧", "zh", ""),
+        ("西四", "zh", ""),
+    ],
+)
+def test_what_stands_behind_a_no(text, language, behind):
+    """In Mandarin only behind a pause."""
+    assert commands.instead(text, language) == behind
+
+
+@pytest.mark.parametrize(
     ("text", "language", "other"),
     [
         ("the other one", "en", True),
@@ -273,6 +319,7 @@ def test_any_text_is_read_without_error(text, language):
     found = commands.command(text, language, COMMANDS)
     assert found.partition(":")[0] in (*COMMANDS, "")
     commands.correction(text, language)
+    commands.instead(text, language)
     commands.other_one(text, language)
 
 
@@ -284,4 +331,5 @@ def test_ten_thousand_characters_are_bounded(text):
     for language in ("en", "zh"):
         commands.command(text, language, COMMANDS)
         commands.correction(text, language)
+        commands.instead(text, language)
         commands.other_one(text, language)

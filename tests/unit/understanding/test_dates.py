@@ -201,3 +201,16 @@ def test_any_text_gives_real_dates_or_none(text, language, today):
     """At the ends of the calendar too, and whatever today is said to be."""
     for span in dates.dates(normal(text, language), language, today):
         assert datetime.date.fromisoformat(span.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "whole"),
+    [
+        ("12th of march 1985", "en", True), ("march twelfth nineteen eighty five", "en", True),
+        ("12th of march", "en", False), ("tomorrow", "en", False), ("1985", "en", False), ("", "en", False),
+        ("一九八五年三月十二号", "zh", True), ("三月十二号", "zh", False), ("明天", "zh", False),
+        ("一九八五年", "zh", False),
+    ],
+)  # fmt: skip
+def test_whether_the_year_was_said(text, language, whole):
+    assert dates.with_year(text, language) is whole

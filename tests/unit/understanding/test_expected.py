@@ -107,7 +107,8 @@ def test_words_that_break_off(text, language, more):
 @pytest.mark.parametrize(
     ("text", "language", "is_one"),
     [("uh huh", "en", True), ("okay", "en", True), ("stop please", "en", False), ("嗯", "zh", True),
-     ("好的好的", "zh", True), ("转人工", "zh", False), ("", "en", False)],
+     ("好的好的", "zh", True), ("转人工", "zh", False), ("", "en", False), ("All right.", "en", True),
+     ("明白了", "zh", True), ("all I want is my balance", "en", False), ("不明白", "zh", False)],
 )  # fmt: skip
 def test_back_channels(text, language, is_one):
     """Mm-hm and 好的 say go on; a request does not."""
@@ -140,3 +141,18 @@ def test_no_text_breaks_the_parsers(text, language):
 )
 def test_a_mandarin_question_or_greeting_is_neither_yes_nor_no(text):
     assert expected.yes_no(text, "zh") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "only"),
+    [
+        ("um", "en", True), ("Uh, um...", "en", True), ("erm well", "en", True), ("what", "en", True),
+        ("sorry", "en", True), ("hmm", "en", True), ("um, a card", "en", False), ("so what is my balance", "en", False),
+        ("somebody", "en", False), ("", "en", False),
+        ("嗯", "zh", True), ("呃，那个……", "zh", True), ("啊", "zh", True), ("什么", "zh", True),
+        ("嗯，查余额", "zh", False), ("这个月的账单", "zh", False), ("", "zh", False), ("음", "ko", False),
+    ],
+)  # fmt: skip
+def test_looking_for_words(text, language, only):
+    """Nothing else is said."""
+    assert expected.hesitates(text, language) is only

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ivr.kb.entry import KbEntry
-from ivr.understanding.kb_index import Segment, build, hash_of, quantised
+from ivr.understanding.kb_index import LOOKED_AT, SHORT, Segment, build, hash_of, quantised
 from ivr.understanding.kb_search import Filter, Part, candidates, ranked
 
 TODAY = date(2026, 1, 31)
@@ -102,6 +102,25 @@ def test_a_saved_segment_is_the_same_when_mapped(tmp_path):
     (tmp_path / "idf.npy").unlink()
     with pytest.raises(FileNotFoundError):
         Segment.load(tmp_path)
+
+
+def test_the_first_look_at_many_rows_loses_neither_what_is_near_nor_what_alone_is_allowed():
+    rng = np.random.default_rng(3)
+    vectors = rng.standard_normal((3 * LOOKED_AT, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    entries = [
+        KbEntry(id=f"e{i}", language="zh", questions=(f"第{i}个",), answer="x", tags=("rare",) * (i == 7))
+        for i in range(len(vectors))
+    ]
+    segment = build(entries, *quantised(vectors))
+    assert segment.short.shape == (len(vectors), SHORT)
+    for number in (5, 1_500, len(vectors) - 1):
+        asked = vectors[number] + 0.05 * rng.standard_normal(384).astype(np.float32)
+        asked /= np.linalg.norm(asked)
+        found = candidates(Part(segment, NONE), asked, "没有", Filter("public", TODAY), segment, "zh")
+        assert ranked([found], "zh", 1)[0].entry.id == f"e{number}"
+    lonely = candidates(Part(segment, NONE), vectors[7], "没有", Filter("public", TODAY, ("rare",)), segment, "zh")
+    assert [f.entry.id for f in ranked([lonely], "zh", 10)] == ["e7"]
 
 
 def test_scatter_is_learnt_from_entries_with_many_questions():

@@ -6,7 +6,7 @@ import pytest
 
 from ivr.dialog.plan_file import load
 from ivr.turn import Alternative, Expectation, Hypothesis
-from ivr.understanding.knowledge import Knowledge
+from ivr.understanding.knowledge import MAX_PARTS, Knowledge
 from ivr.understanding.understand import Vocabulary, understand
 
 PLAN = load(Path(__file__).parents[3] / "dialplans" / "main.yaml")
@@ -83,3 +83,14 @@ def test_a_doubtful_best_reading_does_not_become_yes_by_a_worse_one():
     """Alternatives never turn something else into a yes."""
     heard = Hypothesis("guess", 0.6, (Alternative("yes", 0.3),))
     assert understand(Vocabulary(Knowledge(())), Expectation("yes_no", "en"), heard).value != "yes"
+
+
+def test_the_parts_of_a_sentence_one_by_one():
+    """In their order, each entry once; of endless ones the first few."""
+    for language, text in (
+        ("en", "I lost my card, I lost my card and also what is the transfer fee"),
+        ("zh", "我的卡丢了，我的卡丢了，另外转账手续费是多少"),
+    ):
+        assert [w.entry.id for w in PLAN.knowledge.wishes(text, language)] == ["lost_card", "fee_transfer"]
+        assert PLAN.knowledge.wishes("x, " * MAX_PARTS + text, language) == []
+    assert PLAN.knowledge.wishes("카드를 잃어버렸어요, 그리고", "ko") == []

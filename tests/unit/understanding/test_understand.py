@@ -238,6 +238,84 @@ def test_a_correction_in_an_open_answer_leaves_the_answer_open():
     assert values(understood) == {"day": "2026-11-20"}
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "new"),
+    [
+        ("en", "No, Dongdan.", "dongdan"),
+        ("en", "no dongdan please", "dongdan"),
+        ("en", "oh no, sorry, near Dongdan", "dongdan"),
+        ("zh", "不，东单", "dongdan"),
+        ("zh", "不对，东单附近", "dongdan"),
+        ("zh", "对不起，不是，东单吧", "dongdan"),
+    ],
+)
+@pytest.mark.parametrize("slot", ["", "sure", "day"])
+def test_a_no_before_a_bare_value_corrects(slot, language, text, new):
+    """ "No, Xisi" takes the place back, whatever is being asked."""
+    understood = understand(asking(slot, language, "place", "card"), text)
+    assert (understood.corrects, values(understood)) == (True, {"place": new})
+    assert understood.value == {"": text, "sure": "no", "day": ""}[slot]
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "no, 8621"), ("en", "I meant 8621"), ("en", "no, eight six two one please"),
+        ("en", "no, not eight six two zero, eight six two one"), ("en", "sorry, it's 8621"),
+        ("zh", "不对，是8621"), ("zh", "不，八六二一"), ("zh", "不对，八六二一"), ("zh", "不是八六二零，是八六二一"),
+        ("zh", "我说的是八六二一"),
+    ],
+)  # fmt: skip
+def test_a_correction_of_an_earlier_slot_while_another_is_asked_for(language, text):
+    """Bare digits fit the one, not the date that is due; the date is still due."""
+    understood = understand(asking("day", language, "card"), text)
+    assert (understood.value, understood.corrects, values(understood)) == ("", True, {"card": "8621"})
+
+
+def test_a_correction_that_fits_the_slot_asked_for_or_several_others_leaves_those_alone():
+    """Only what is clear is taken back."""
+    slots = {**SLOTS, "code": Slot("code", "digits", min=4, max=4), "first": Slot("first", "date")}
+    vocabulary = Vocabulary(KNOWLEDGE, slots)
+    for language, text, date in (
+        ("en", "no, 8621", "no, the fifth of May 1980"),
+        ("zh", "不，八六二一", "不，八零年五月五号"),
+    ):
+        several = Expectation("date", language, slot="day", slots=("card", "code", "first"), today=TODAY)
+        assert not understanding.understand(vocabulary, several, Hypothesis(text, 0.9)).slots
+        assert values(understanding.understand(vocabulary, several, Hypothesis(date, 0.9))) == {"day": "1980-05-05"}
+
+
+def test_the_intent_of_a_correction_is_that_of_what_is_meant():
+    """The no in front is not what they ask for."""
+    refusals = {"en": ("no", "no thank you"), "zh": ("不", "不用了，谢谢")}
+    vocabulary = Vocabulary(Knowledge([Entry("no_more", refusals, {}, intent="no_more")]), SLOTS)
+    for language, text, intent in (
+        ("en", "no, Dongdan", ""), ("en", "no, is there a branch near Dongdan", ""), ("en", "no, thank you", "no_more"),
+        ("zh", "不，东单", ""), ("zh", "不，东单附近有没有网点", ""), ("zh", "不用了，谢谢", "no_more"),
+    ):  # fmt: skip
+        understood = understanding.understand(vocabulary, asking("", language, "place"), Hypothesis(text, 0.9))
+        assert (understood.intent, bool(understood.slots)) == (intent, not intent), text
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "no, thank you"), ("en", "no, not now"), ("en", "no, I don't know Dongdan"), ("en", "no way"),
+        ("en", "no, that is not where I would like to go to, tell me about Dongdan"),
+        ("zh", "不，谢谢"), ("zh", "不，等等"), ("zh", "没有，多谢"), ("zh", "不是，我不知道东单在哪"),
+        ("zh", "不是西单"), ("zh", "不，回家"),
+    ],
+)  # fmt: skip
+def test_a_no_before_other_words_corrects_nothing(language, text):
+    """Thanks that sound nearly like a place (谢谢, 西四) neither."""
+    near = Places([Place("xisi", {"zh": ("西四",), "en": ("Xisi",)}), Place("dongsi", {"zh": ("东四",)}),
+                   Place("dongdan", {"zh": ("东单",), "en": ("Dongdan",)})])  # fmt: skip
+    vocabulary = Vocabulary(KNOWLEDGE, {**SLOTS, "place": Slot("place", "place", places=near)})
+    for slot in ("", "sure", "day"):
+        heard = Hypothesis(text, 0.9)
+        assert not understanding.understand(vocabulary, asking(slot, language, "place"), heard).corrects
+
+
 @pytest.mark.parametrize("text", ["No, it wasn't me.", "no", "not me"])
 def test_a_plain_no_corrects_nothing(text):
     """Whatever slots there are."""
@@ -318,3 +396,59 @@ def test_ten_thousand_characters_are_bounded(slot, text):
     """They come to an end; a message of that length is kept as it is."""
     for language in ("en", "zh"):
         understand(asking(slot, language, *SLOTS), text, (text, 0.5), (text, 0.4))
+
+
+@pytest.mark.parametrize("slot", ["", "message", "place"])
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("en", "um"), ("en", "Uh, well."), ("en", "sorry"), ("zh", "嗯"), ("zh", "呃，那个"), ("zh", "啊")],
+)
+def test_looking_for_words_is_no_answer(slot, language, text):
+    """Neither where anything may be said nor where a place is asked for."""
+    understood = understand(asking(slot, language), text)
+    assert (understood.value, understood.slots, understood.intent, understood.command) == ("", {}, "", "")
+
+
+@pytest.mark.parametrize("slot", ["", "message", "place", "sure", "card"])
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("en", "what?"), ("en", "Pardon?"), ("en", "sorry?"), ("zh", "什么？"), ("zh", "啊？"), ("zh", "你说什么")],
+)
+def test_asking_back_is_a_command(slot, language, text):
+    """At every question."""
+    assert understand(asking(slot, language), text).command == "repeat"
+
+
+def test_a_hum_is_a_yes_where_one_was_asked_for():
+    """In Mandarin, with any mark behind it."""
+    for text in ("嗯", "嗯。", "嗯？", "嗯嗯"):
+        assert understand(asking("sure", "zh"), text).value == "yes"
+
+
+@pytest.mark.parametrize(
+    ("language", "before", "text", "filled"),
+    [
+        ("en", "12th of March", "1985", {"day": "1985-03-12"}),
+        ("en", "the twelfth of March.", "Nineteen eighty five.", {"day": "1985-03-12"}),
+        ("en", "March 12", "no, it was 1985", {"day": "1985-03-12"}),
+        ("en", "1985", "12th of March", {"day": "1985-03-12"}),
+        ("en", "12th of March", "5th of May 1980", {"day": "1980-05-05"}),
+        ("en", "12th of March", "the 5th of May", {"day": "2027-05-05"}),
+        ("en", "12th of March", "tomorrow", {"day": "2026-11-19"}),
+        ("en", "12th of March", "no, 8621", {"card": "8621"}),
+        ("en", "12th of March", "um", {}),
+        ("zh", "三月十二号", "一九八五年", {"day": "1985-03-12"}),
+        ("zh", "三月十二号。", "是八五年。", {"day": "1985-03-12"}),
+        ("zh", "三月十二号", "1985", {"day": "1985-03-12"}),
+        ("zh", "三月十二号", "不对，一九八五年", {"day": "1985-03-12"}),
+        ("zh", "一九八五年", "三月十二号", {"day": "1985-03-12"}),
+        ("zh", "三月十二号", "八零年五月五号", {"day": "1980-05-05"}),
+        ("zh", "三月十二号", "五月五号", {"day": "2027-05-05"}),
+        ("zh", "三月十二号", "不对，八六二一", {"card": "8621"}),
+        ("zh", "三月十二号", "嗯", {}),
+    ],
+)
+def test_a_date_in_two_turns(language, before, text, filled):
+    """What lacked its year, or its day, is completed; a whole date and a correction of something else are their own."""
+    understood = understand(asking("day", language, "card", unfinished=before), text)
+    assert values(understood) == filled

@@ -1,0 +1,126 @@
+"""Claiming a job to dial: in one transaction the attempt is written, before any INVITE.
+
+Jobs wait in two states. `queued` ones are looked at by priority, then by time; `held` ones become queued when what
+held them is over. Limits of policies are asked first, so that a hundred thousand jobs of a policy that may not dial now
+cost nothing. On PostgreSQL claims follow one another (an advisory lock), or two servers could both see one free line;
+rows that the API is writing are passed over. Knows no rule: `Deciding` does.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+import sqlalchemy as sa
+
+from ivr.outbound.job import Attempt, Claim, Idle, Job, Load
+from ivr.store import job_rows
+from ivr.store.job_ends import Ending
+from ivr.store.schema import attempts, jobs
+
+PROMOTED = 100
+"""Held jobs whose time has come that one claim makes queued."""
+LOOKED_AT = 40
+"""Jobs that one claim decides about; with more the next claim goes on."""
+_LOCK = 0x1B7CA117
+
+
+def claim(connection: sa.Connection, ending: Ending, attempt_id: str, lease: timedelta, now: datetime) -> Claim | Idle:
+    """The first job that may ring now, claimed for `ending.server` as attempt `attempt_id`; Idle when there is none.
+
+    Safe to run twice with the same id: what the first run claimed is given again.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    known = connection.execute(sa.select(attempts).where(attempts.c.id == attempt_id)).mappings().one_or_none()
+    if known is not None:
+        row = job_rows.one(connection, known["job_id"])
+        return Claim(job=job_rows.job_of(row), attempt=job_rows.attempt_of(known), proof=row["proof"])
+    ending.dead(connection, now)
+    _promote(connection, now)
+    rules = ending.rules
+    load = job_rows.loads(connection, [(name, rules.trunk_of(name)) for name in rules.policies], dialer=True)
+    gates = {name: rules.gates(name, load[name], now) for name in rules.policies}
+    free = [name for name in rules.policies if not gates[name]]
+    for job_id in _candidates(connection, free)[:LOOKED_AT]:
+        row = _locked(connection, job_id)
+        if row is None:
+            continue
+        job = job_rows.job_of(row)
+        own = job_rows.attempts_of(connection, job.id)
+        decision = rules.decide(job, own, job_rows.callee(connection, job, now), Load(), now)
+        if decision.action == "dial":
+            return _take(connection, ending, row, attempt_id, lease, now)
+        if decision.action == "end":
+            ending.job_over(connection, job, decision.disposition, decision.words, now)
+        else:
+            ending.wait(connection, job, decision, now)
+    return Idle(next_at=_next(connection, gates, free, now))
+
+
+def _promote(connection: sa.Connection, now: datetime) -> None:
+    """Held jobs whose time has come are queued, those first that have waited longest."""
+    due = (
+        sa.select(jobs.c.id)
+        .where(jobs.c.state == "held", jobs.c.due_at <= now)
+        .order_by(jobs.c.due_at, jobs.c.rank, jobs.c.id)
+        .limit(PROMOTED)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(connection.scalars(due))
+    if ids:
+        connection.execute(sa.update(jobs).where(jobs.c.id.in_(ids)).values(state="queued", held_by=None))
+
+
+def _candidates(connection: sa.Connection, policies: list[str]) -> list[str]:
+    """Ids of queued jobs of these policies, in the order they are to ring; read from the index alone."""
+    found: list[tuple] = []
+    for policy in policies:
+        first = (
+            sa.select(jobs.c.rank, jobs.c.due_at, jobs.c.id)
+            .where(jobs.c.state == "queued", jobs.c.policy == policy)
+            .order_by(jobs.c.rank, jobs.c.due_at, jobs.c.id)
+            .limit(LOOKED_AT)
+        )
+        found += connection.execute(first).tuples()
+    return [job_id for _, _, job_id in sorted(found)]
+
+
+def _locked(connection: sa.Connection, job_id: str) -> sa.RowMapping | None:
+    """A job that is still queued and that nobody else is writing."""
+    query = sa.select(jobs).where(jobs.c.id == job_id, jobs.c.state == "queued").with_for_update(skip_locked=True)
+    return connection.execute(query).mappings().one_or_none()
+
+
+def _take(connection: sa.Connection, ending: Ending, row: sa.RowMapping, attempt_id: str, lease: timedelta,
+          now: datetime) -> Claim:  # fmt: skip
+    job = _claimed(job_rows.job_of(row))
+    values = {"state": job.state, "fence": job.fence, "attempts": job.attempts, "held_by": None}
+    connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(values))
+    attempt = Attempt(
+        id=attempt_id, job=job.id, number=job.phone, fence=job.fence, server=ending.server, started_at=now,
+        lease_until=now + lease,
+    )  # fmt: skip
+    written = {
+        "id": attempt_id, "job_id": job.id, "policy": job.policy, "trunk": ending.rules.trunk_of(job.policy),
+        "number": job.phone, "contact": job_rows.contact_key(job), "fence": job.fence, "server": ending.server,
+        "started_at": now, "lease_until": attempt.lease_until, "call_id": "", "detail": "",
+    }  # fmt: skip
+    connection.execute(sa.insert(attempts), written)
+    job_rows.add_event(connection, job.id, now, "claimed", {"attempt": attempt_id, "server": ending.server})
+    return Claim(job=job, attempt=attempt, proof=row["proof"])
+
+
+def _claimed(job: Job) -> Job:
+    changes = {"state": "claimed", "fence": job.fence + 1, "attempts": job.attempts + 1, "held_by": None}
+    return msgspec.structs.replace(job, **changes)
+
+
+def _next(connection: sa.Connection, gates: dict, free: list[str], now: datetime) -> datetime | None:
+    """When something may change by itself: a gate opens, a held job's time comes, or more wait to be looked at."""
+    more = sa.select(jobs.c.id).where(jobs.c.state == "queued", jobs.c.policy.in_(free)).limit(1)
+    if free and connection.scalar(more) is not None:
+        return now
+    times = [max(hold.until for hold in holds) for holds in gates.values() if holds and all(h.until for h in holds)]
+    held = connection.scalar(sa.select(sa.func.min(jobs.c.due_at)).where(jobs.c.state == "held"))
+    return min((*times, *((held,) if held else ())), default=None)

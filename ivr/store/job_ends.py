@@ -1,0 +1,171 @@
+"""How attempts and jobs end, inside a transaction: the outcome, its event, webhook and evidence are written together.
+
+An attempt is over when its holder says so, or when nobody has renewed its lease: then it is `unknown`, and policy says
+whether anything follows. A job ends once; the proof goes with it. Knows no rule: `Deciding` does.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+import sqlalchemy as sa
+
+from ivr import metrics
+from ivr.outbound.job import FIRST_HASH, STATE_OF, WAITING, Attempt, Deciding, Decision, Disposition, Job, Load, Outcome
+from ivr.store import job_rows
+from ivr.store.schema import attempts, evidence, iso, jobs, webhooks
+
+RECHECK = timedelta(hours=1)
+"""When a job is looked at again of which nobody can say when it may ring."""
+BATCH = 200
+OUTCOME_EVENT = "completed"
+UNTESTIFIED = ("metadata", "phrase")
+"""What of a request is no part of its evidence: the client's own notes, and the word agreed with the customer."""
+
+
+class Testified(Protocol):
+    """A signed record."""
+
+    hash: str
+
+
+class Signing(Protocol):
+    """Who signs evidence. Pure."""
+
+    def record(self, server: str, index: int, at: datetime, body: Mapping[str, Any], previous: str) -> Testified: ...
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Who ends attempts and jobs: by which rules, with whose signature, on which server's chain."""
+
+    rules: Deciding
+    signer: Signing
+    server: str
+
+    def attempt_over(
+        self, connection: sa.Connection, job: Job, attempt: Attempt, outcome: Outcome, now: datetime,
+        disposition: Disposition | None = None, detail: str = "", facts: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """End an attempt that is under way, and do with its job what `disposition` or else policy says."""
+        detail = detail.replace("\0", "\ufffd")[:512]
+        over = {"ended_at": now, "outcome": outcome, "detail": detail}
+        connection.execute(sa.update(attempts).where(attempts.c.id == attempt.id).values(over))
+        metrics.attempt_ended(job.policy, outcome)
+        said = {"attempt": attempt.id, "outcome": outcome}
+        seq = job_rows.add_event(
+            connection, job.id, now, "attempt_ended", said | ({"detail": detail} if detail else {})
+        )
+        if disposition is not None:
+            self.job_over(connection, job, disposition, "as its call says", now, facts)
+            return
+        own = job_rows.attempts_of(connection, job.id)
+        decision = self.rules.decide(job, own, job_rows.callee(connection, job, now), Load(), now)
+        if decision.action == "end":
+            self.job_over(connection, job, decision.disposition, decision.words, now, facts)
+        else:
+            self.notify(connection, job, seq, "attempt_ended", said, now)
+            self.wait(connection, job, decision, now)
+
+    def wait(self, connection: sa.Connection, job: Job, decision: Decision, now: datetime) -> None:
+        """Put a job back until the moment a decision names."""
+        if decision.action == "dial":
+            values = {"state": "queued", "due_at": now, "held_by": None}
+        else:
+            held_by = decision.holds[0].rule
+            values = {"state": "held", "due_at": decision.next_at or now + RECHECK, "held_by": held_by}
+            if job.held_by != held_by or job.state != "held":
+                job_rows.add_event(connection, job.id, now, "held", {"words": decision.words})
+        connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(values))
+
+    def job_over(
+        self, connection: sa.Connection, job: Job, disposition: Disposition, words: str, now: datetime,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """The one disposition of a job: proof gone, event, evidence, webhook, all or nothing."""
+        values = {
+            "state": STATE_OF[disposition], "disposition": disposition, "disposition_at": now, "proof": None,
+            "due_at": None, "held_by": None,
+        }  # fmt: skip
+        connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(values))
+        seq = job_rows.add_event(connection, job.id, now, OUTCOME_EVENT, {"disposition": disposition, "words": words})
+        index, digest = self._testify(connection, job, disposition, words, now, facts)
+        connection.execute(
+            sa.update(webhooks)
+            .where(webhooks.c.job_id == job.id, webhooks.c.state == "pending")
+            .values(state="superseded")
+        )
+        said = {"disposition": disposition, "words": words}
+        said |= {"evidence": {"server": self.server, "index": index, "hash": digest}}
+        self.notify(connection, job, seq, OUTCOME_EVENT, said, now)
+
+    def notify(
+        self, connection: sa.Connection, job: Job, seq: int, event: str, said: Mapping[str, Any], now: datetime
+    ) -> None:
+        """A webhook for whoever asked for some, after Standard Webhooks: type, timestamp, data."""
+        if not job.callback_url:
+            return
+        data = {"job": job.id, "seq": seq, "idempotency_key": job.idempotency_key, "kind": job.kind}
+        data |= {"metadata": job.body.get("metadata", {}), **said}
+        named = f"{'verification' if job.kind == 'verification' else 'job'}.{event}"
+        body = msgspec.json.encode({"type": named, "timestamp": iso(now), "data": data}).decode()
+        row = {
+            "id": f"msg_{uuid.uuid4().hex}", "job_id": job.id, "seq": seq, "event": named, "url": job.callback_url,
+            "body": body, "state": "pending", "tries": 0, "created_at": now, "due_at": now, "reason": "",
+        }  # fmt: skip
+        connection.execute(sa.insert(webhooks), row)
+
+    def _testify(
+        self, connection: sa.Connection, job: Job, disposition: Disposition, words: str, now: datetime,
+        facts: Mapping[str, Any] | None,
+    ) -> tuple[int, str]:  # fmt: skip
+        """The next record of this server's chain; (index, hash)."""
+        latest = sa.select(evidence.c.index, evidence.c.hash).where(evidence.c.server == self.server)
+        last = connection.execute(latest.order_by(evidence.c.index.desc()).limit(1)).one_or_none()
+        index, previous = (last.index + 1, last.hash) if last else (1, FIRST_HASH)
+        own = job_rows.attempts_of(connection, job.id)
+        body = {
+            "job": job.id, "kind": job.kind, "client": job.client, "idempotency_key": job.idempotency_key,
+            "disposition": disposition, "words": words, "phone": job.phone, "language": job.language,
+            "policy": job.policy, "plan": job.plan, "created_at": iso(job.created_at),
+            "request": {k: v for k, v in job.body.items() if k not in UNTESTIFIED},
+            "attempts": [_testified(attempt) for attempt in own], "call": dict(facts or {}),
+        }  # fmt: skip
+        record = self.signer.record(self.server, index, now, body, previous)
+        row = {"server": self.server, "index": index, "job_id": job.id, "hash": record.hash}
+        connection.execute(sa.insert(evidence), row | {"record": msgspec.json.encode(record).decode()})
+        return index, record.hash
+
+    def dead(self, connection: sa.Connection, now: datetime) -> int:
+        """End, as unknown, attempts whose lease is over; returns how many. Bounded by `BATCH`."""
+        late = sa.and_(attempts.c.ended_at.is_(None), attempts.c.lease_until < now)
+        found = connection.execute(sa.select(attempts.c.id, attempts.c.job_id).where(late).limit(BATCH)).all()
+        ended = 0
+        for attempt_id, job_id in found:
+            row = job_rows.one(connection, job_id, lock=True)
+            still = sa.select(attempts).where(attempts.c.id == attempt_id, late)
+            if (known := connection.execute(still).mappings().one_or_none()) is not None:
+                attempt = job_rows.attempt_of(known)
+                words = f"server {attempt.server} has not been heard of since it was to renew the lease"
+                self.attempt_over(connection, job_rows.job_of(row), attempt, "unknown", now, detail=words)
+                ended += 1
+        return ended
+
+    def expired(self, connection: sa.Connection, now: datetime) -> int:
+        """End waiting jobs whose time is over; returns how many. Bounded by `BATCH`."""
+        query = sa.select(jobs).where(jobs.c.state.in_(WAITING), jobs.c.expires_at <= now).limit(BATCH)
+        found = connection.execute(query.with_for_update(skip_locked=True)).mappings().all()
+        for row in found:
+            self.job_over(connection, job_rows.job_of(row), "expired", "its time was over before an answer", now)
+        return len(found)
+
+
+def _testified(attempt: Attempt) -> dict[str, Any]:
+    times = {"started_at": attempt.started_at, "answered_at": attempt.answered_at, "ended_at": attempt.ended_at}
+    said = {"id": attempt.id, "outcome": attempt.outcome, "call": attempt.call, "server": attempt.server}
+    return said | {name: iso(at) if at else None for name, at in times.items()}

@@ -1,0 +1,152 @@
+"""Jobs, attempts and what surrounds them, between rows and records: the reads that transactions and pages share.
+
+Every function works inside a transaction that it is given. Knows no rule of outbound calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+
+from ivr.outbound.job import Attempt, Callee, Ended, Job, Load, NewJob, Pause, Suppression
+from ivr.store.schema import attempts, job_events, jobs, pauses, suppressions
+
+MOST_PRIORITY = 9
+DAY = timedelta(hours=24)
+_MOST_ATTEMPTS = 1_000
+_MOST_ENDED = 100
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def job_of(row: Mapping[str, Any]) -> Job:
+    """A row of `jobs`."""
+    return record_of(row, Job, priority=MOST_PRIORITY - row["rank"], body=row["body"] or {})
+
+
+def attempt_of(row: Mapping[str, Any]) -> Attempt:
+    """A row of `attempts`."""
+    return record_of(row, Attempt, job=row["job_id"], call=row["call_id"])
+
+
+def record_of(row: Mapping[str, Any], kind: type[T], **changed: Any) -> T:
+    """The columns of a row that a record has."""
+    names = kind.__struct_fields__
+    return msgspec.convert({n: changed[n] if n in changed else row[n] for n in names}, kind)
+
+
+def row_of(new: NewJob) -> dict[str, Any]:
+    """All columns of a job that is to be created."""
+    fields = msgspec.structs.asdict(new.job)
+    rank = MOST_PRIORITY - fields.pop("priority")
+    return fields | {"rank": rank, "request_hash": new.request_hash, "proof": new.proof, "events": 1}
+
+
+def contact_key(job: Job) -> str:
+    """The contact of a job among those of all clients; empty when it has none."""
+    return f"{job.client}/{job.contact}" if job.contact else ""
+
+
+def one(connection: sa.Connection, job_id: str, lock: bool = False) -> sa.RowMapping | None:
+    """The row of a job; with `lock` nobody else writes it before this transaction is over."""
+    query = sa.select(jobs).where(jobs.c.id == job_id)
+    return connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
+
+
+def attempts_of(connection: sa.Connection, job_id: str) -> tuple[Attempt, ...]:
+    """The attempts of a job, in order."""
+    own = sa.select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.fence)
+    return tuple(attempt_of(row) for row in connection.execute(own).mappings())
+
+
+def add_event(
+    connection: sa.Connection, job_id: str, now: datetime, kind: str, body: Mapping[str, Any] | None = None
+) -> int:
+    """Write what happened to a job, whose row this transaction holds; gives the number it got."""
+    count = sa.update(jobs).where(jobs.c.id == job_id).values(events=jobs.c.events + 1).returning(jobs.c.events)
+    seq = connection.execute(count).scalar_one()
+    row = {"job_id": job_id, "seq": seq, "at": now, "kind": kind, "body": dict(body or {})}
+    connection.execute(sa.insert(job_events), row)
+    return seq
+
+
+def loads(connection: sa.Connection, policies: Iterable[tuple[str, str]], dialer: bool) -> dict[str, Load]:
+    """What each policy is doing. `policies`: (name, the trunk it names or empty)."""
+    under_way = sa.select(attempts.c.policy, attempts.c.trunk, sa.func.count()).where(attempts.c.ended_at.is_(None))
+    open_now = connection.execute(under_way.group_by(attempts.c.policy, attempts.c.trunk)).all()
+    stopped = {p.policy: p for p in paused(connection)}
+    found = {}
+    for name, trunk in policies:
+        pause = stopped.get("") or stopped.get(name)
+        found[name] = Load(
+            open=sum(n for policy, _, n in open_now if policy == name),
+            trunk_open=sum(n for _, on, n in open_now if trunk and on == trunk),
+            all_open=sum(n for _, _, n in open_now),
+            started_at=_latest(connection, attempts.c.policy == name),
+            trunk_started_at=_latest(connection, attempts.c.trunk == trunk) if trunk else None,
+            ended=_ended(connection, name),
+            paused=_said(pause) if pause else "",
+            dialer=dialer,
+        )
+    return found
+
+
+def _latest(connection: sa.Connection, which: sa.ColumnElement[bool]) -> datetime | None:
+    return connection.scalar(sa.select(sa.func.max(attempts.c.started_at)).where(which))
+
+
+def _ended(connection: sa.Connection, policy: str) -> tuple[Ended, ...]:
+    query = (
+        sa.select(attempts.c.job_id.label("job"), attempts.c.ended_at, attempts.c.outcome)
+        .where(attempts.c.policy == policy, attempts.c.ended_at.is_not(None))
+        .order_by(attempts.c.ended_at.desc())
+        .limit(_MOST_ENDED)
+    )
+    return tuple(record_of(row, Ended) for row in connection.execute(query).mappings())
+
+
+def _said(pause: Pause) -> str:
+    what = f"policy `{pause.policy}` is" if pause.policy else "all outbound calls are"
+    why = f": {pause.reason}" if pause.reason else ""
+    return f"{what} paused by {pause.by} since {pause.at:%Y-%m-%d %H:%M:%S} UTC{why}"
+
+
+def paused(connection: sa.Connection) -> tuple[Pause, ...]:
+    """Every pause, that of everything first."""
+    rows = connection.execute(sa.select(pauses).order_by(pauses.c.policy)).mappings()
+    return tuple(record_of(row, Pause) for row in rows)
+
+
+def callee(connection: sa.Connection, job: Job, now: datetime) -> Callee:
+    """What is known of the number and the contact of a job."""
+    to_number = _recent(connection, attempts.c.number == job.phone, now)
+    contact = contact_key(job)
+    to_contact = _recent(connection, attempts.c.contact == contact, now) if contact else []
+    under_way = sa.select(sa.func.max(attempts.c.lease_until))
+    return Callee(
+        number_started=tuple(started for started, _ in to_number),
+        contact_started=tuple(started for started, _ in to_contact),
+        number_ended_at=max((ended for _, ended in to_number if ended is not None), default=None),
+        open_until=connection.scalar(
+            under_way.where(attempts.c.number == job.phone, attempts.c.ended_at.is_(None))
+        ),
+        suppression=suppression(connection, job.phone, job.policy, now),
+    )  # fmt: skip
+
+
+def _recent(connection: sa.Connection, which: sa.ColumnElement[bool], now: datetime) -> list[tuple]:
+    query = sa.select(attempts.c.started_at, attempts.c.ended_at).where(which, attempts.c.started_at > now - DAY)
+    return list(connection.execute(query.order_by(attempts.c.started_at.desc()).limit(_MOST_ATTEMPTS)).tuples())
+
+
+def suppression(connection: sa.Connection, phone: str, policy: str, now: datetime) -> Suppression | None:
+    """The entry of the do-not-call list that holds longest for this number and policy; None when none holds."""
+    c = suppressions.c
+    query = sa.select(suppressions).where(
+        c.phone == phone, c.policy.in_(("", policy)), sa.or_(c.expires_at.is_(None), c.expires_at > now)
+    )
+    found = [record_of(row, Suppression) for row in connection.execute(query).mappings()]
+    return max(found, key=lambda entry: (entry.expires_at is None, entry.expires_at or now), default=None)

@@ -1,0 +1,134 @@
+"""What two sentences are compared by, besides their vectors: words, runs of letters or characters, and sounds.
+
+A recogniser gets the sound right more often than the spelling, so every language has a block of terms that homophones
+share: a consonant skeleton of English words, the syllables of Mandarin without tones and without what a telephone
+blurs (zh and z, sh and s, ch and c, -ing and -in, -eng and -en). Traditional characters count as simplified ones, and
+amounts as words like amounts in figures. Pure; any thread.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from itertools import pairwise
+
+from opencc import OpenCC
+
+from ivr.understanding.expected import pinyin, plain
+
+BLOCKS = {"en": ("word", "letters", "sound"), "zh": ("word", "sound")}
+"""Blocks of terms by language. A language without a row of its own is read as English is: words between spaces."""
+MAX_CHARACTERS = 500
+"""What is read of a sentence."""
+_LONGEST = 4
+_HAN = "[\u4e00-\u9fff]+"
+
+_NUMBERS_EN = frozenset(
+    {"two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "fifteen", "twenty",
+     "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million"}
+)  # fmt: skip
+_SKELETON = tuple(
+    (re.compile(pattern), to)
+    for pattern, to in (
+        ("ph", "f"), ("^kn", "n"), ("^wr", "r"), ("gh", ""), ("ck", "k"), ("[cs]h|tch", "x"), ("th", "t"),
+        ("c(?=[eiy])", "s"),
+        ("[cqg]", "k"), ("z", "s"), ("v", "f"), ("d", "t"), ("b", "p"), ("(?<=.)[aeiouywh]", ""), (r"(.)\1+", r"\1"),
+    )
+)  # fmt: skip
+
+
+def blocks(language: str) -> tuple[str, ...]:
+    """Names of the blocks of terms that `language` has."""
+    return BLOCKS.get(language, BLOCKS["en"])
+
+
+def terms(text: str, language: str) -> dict[str, list[str]]:
+    """Block -> the terms of `text` in it, with repetitions."""
+    if language == "zh":
+        return _mandarin(simplified(text[:MAX_CHARACTERS]))
+    words = ["#" if w.isdecimal() or w in _NUMBERS_EN else w for w in plain(text[:MAX_CHARACTERS]).split()]
+    words = [word for word, following in pairwise([*words, ""]) if (word, following) != ("#", "#")]
+    letters = [run for word in words for run in _runs(f" {word} ", 2, 5)]
+    sounds = [sound(word) for word in words]
+    return {"word": [*words, *_joined(words, 2)], "letters": letters, "sound": [*sounds, *_joined(sounds, 2)]}
+
+
+@cache
+def _converter() -> OpenCC:
+    return OpenCC("t2s")
+
+
+def simplified(text: str) -> str:
+    """`text` with traditional characters as simplified ones."""
+    return _converter().convert(text.encode("utf-8", "ignore").decode("utf-8"))
+
+
+def sound(word: str) -> str:
+    """The consonants of an English word as they sound, its first letter kept: `phone` and `fone` are both `fn`."""
+    for pattern, to in _SKELETON:
+        word = pattern.sub(to, word)
+    return word
+
+
+def as_heard(syllable: str) -> str:
+    """What a telephone leaves of a syllable: zh is z, ch is c, sh is s, n- is l-, ing is in, eng is en, ang is an."""
+    return re.sub("^n", "l", re.sub("^([zcs])h", r"\1", re.sub("(?<=[iea])ng$", "n", syllable)))
+
+
+def spellings(texts: Iterable[str]) -> dict[str, str]:
+    """Sounds of two to four characters -> how `texts` mostly write them; the written forms are keys too."""
+    counts: dict[str, Counter[str]] = {}
+    for text in texts:
+        for run in re.findall(_HAN, simplified(text)):
+            for length in range(2, _LONGEST + 1):
+                for start in range(len(run) - length + 1):
+                    written = run[start : start + length]
+                    counts.setdefault(_sounds(written), Counter())[written] += 1
+    found = {sounds: max(sorted(each), key=each.__getitem__) for sounds, each in counts.items()}
+    return found | {written: written for each in counts.values() for written in each}
+
+
+def respelled(text: str, known: Mapping[str, str]) -> str:
+    """Simplified `text`, with what only sounds like one of `known` written as that is, longest runs first."""
+    return re.sub(_HAN, lambda run: _respelled(run[0], known), simplified(text[:MAX_CHARACTERS]))
+
+
+def _respelled(run: str, known: Mapping[str, str]) -> str:
+    out, start = [], 0
+    while start < len(run):
+        for length in range(min(_LONGEST, len(run) - start), 1, -1):
+            written = run[start : start + length]
+            found = known.get(written) or known.get(_sounds(written))
+            if found:
+                out.append(found)
+                start += length
+                break
+        else:
+            out.append(run[start])
+            start += 1
+    return "".join(out)
+
+
+@lru_cache(maxsize=16_384)
+def _sounds(characters: str) -> str:
+    return " ".join(as_heard(s) for s in pinyin(characters))
+
+
+def _mandarin(text: str) -> dict[str, list[str]]:
+    said = re.sub(r"\d[\d\s.,]*|[零一二两三四五六七八九十百千万亿]{2,}", " # ", plain(text))
+    characters = re.findall(r"#|[a-z0-9']+|[^\Wa-z0-9']", said)
+    syllables = [as_heard(s) for s in pinyin("".join(c for c in characters if not re.match("#|[a-z0-9']", c)))]
+    characters_of = [*characters, *_joined(characters, 2), *_joined(characters, 3)]
+    return {"word": characters_of, "sound": [*syllables, *_joined(syllables, 2), *_joined(syllables, 3)]}
+
+
+def _runs(text: str, least: int, most: int) -> Iterator[str]:
+    for length in range(least, most + 1):
+        for start in range(len(text) - length + 1):
+            yield text[start : start + length]
+
+
+def _joined(items: Sequence[str], size: int) -> list[str]:
+    return [" ".join(items[i : i + size]) for i in range(len(items) - size + 1)]
