@@ -1,24 +1,25 @@
-"""Who answered a call that we placed: a human, an answering machine, or a call-screening assistant.
+"""Who answered a call that we placed: a human or an answering machine, and when a message may be left with the latter.
 
 Clocked by 20 ms frames of 8 kHz audio since the answer, and pure: no threads, clocks or models. Speech is told from the
 line by level alone, against what the whole call has shown so far (a VAD calls a noisy line speech until it has learnt
 it). What was said is taken as a first phrase, the pause behind it and the rest; how much likelier that is of a machine
 than of a human is kept in nats: a human stops and waits, a machine goes on. Knows nothing of what is done about a
-verdict. `beeps` finds the tones. The hearing thread of a line process runs it.
+verdict, or of words: `understanding.screening` knows those. `beeps` finds the tones. The hearing thread of a line
+process runs it.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Literal
 
-import msgspec
 import numpy as np
 
 from ivr.line.beeps import Beeps, Tone
-from ivr.line.messages import FRAME_MS
+from ivr.line.messages import FRAME_MS, Amd, AnsweredBy, MachineAfterAll, MachineReady
 
 # Power of a full-scale frame is 1. Silence counts as LEAST_POWER; less marks a frame of a tone, which is no speech and
 # says nothing of the line.
@@ -48,37 +49,7 @@ DIPS_PER_S = 0.8
 # Tones are kept out of the levels once they have lasted so long.
 TONE_FRAMES = 3
 
-SCREENING_WORDS = (
-    "call screening", "screening service", "is screening", "state your name", "say your name and", "record your name",
-    "reason for your call", "why you are calling", "why you're calling", "see if this person is available",
-    "通话助理", "电话秘书", "智能助理", "智能秘书", "语音助手", "代接", "请说明来意", "请问您找他有什么事",
-    "请问您找机主",
-)  # fmt: skip
-MACHINE_WORDS = (
-    "leave a message", "leave your message", "leave your name", "after the tone", "at the tone", "after the beep",
-    "not available", "unable to take your call", "you have reached", "you've reached", "voicemail", "voice mail",
-    "请留言", "提示音", "嘀声", "语音信箱", "无法接听", "无人接听", "不方便接听", "暂时无法接通", "已关机",
-)  # fmt: skip
-
-
-class Amd(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Answering-machine detection."""
-
-    hang_up_cost: Annotated[float, msgspec.Meta(ge=1, le=1_000_000)] = 20.0
-    """Hanging up on one human is as bad as speaking to so many machines. More makes it slower to say `machine`."""
-    machine_share: Annotated[float, msgspec.Meta(ge=0.01, le=0.99)] = 0.3
-    """Share of answered calls that a machine answers, as far as is known beforehand."""
-    silence_ms: Annotated[int, msgspec.Meta(ge=1_000, le=20_000)] = 4_000
-    """With no speech for so long it is `unsure`."""
-    decide_ms: Annotated[int, msgspec.Meta(ge=2_000, le=30_000)] = 9_000
-    """So long after the answer there is a verdict in any case, `unsure` if nothing better."""
-    greeting_end_ms: Annotated[int, msgspec.Meta(ge=500, le=10_000)] = 2_000
-    """So much silence after a machine's greeting makes it ready without a beep."""
-    watch_ms: Annotated[int, msgspec.Meta(ge=2_000, le=120_000)] = 45_000
-    """So long after the answer a beep or the end of a greeting is waited for; then a machine counts as ready."""
-
-
-Kind = Literal["human", "machine", "machine_ready", "screening", "unsure"]
+Kind = Literal["human", "machine", "machine_ready", "unsure"]
 
 
 @dataclass(frozen=True)
@@ -231,11 +202,12 @@ def cadence(smooth_db: np.ndarray) -> Cadence:
 
 @dataclass(frozen=True)
 class Heard:
-    """What a call has shown after `frames` frames; `tone`: one that has just ended."""
+    """What a call has shown after `frames` frames; `tone`: one that has just ended; `sounding`: one may go on."""
 
     frames: int
     cadence: Cadence
     tone: Tone | None = None
+    sounding: bool = False
 
 
 class Ear:
@@ -248,18 +220,22 @@ class Ear:
         self._frames = 0
         self._cadence = Cadence()
 
-    def push(self, samples: np.ndarray) -> Heard:
-        """The next frame: 160 samples at 8 kHz (float32, 16-bit range) without the echo of our own prompts."""
-        self._power[self._frames] = max(float(samples @ samples) / len(samples) / 32_768**2, LEAST_POWER)
+    def push(self, samples: np.ndarray, ours: bool = False) -> Heard:
+        """The next frame: 160 samples at 8 kHz (float32, 16-bit range).
+
+        ours: it may be the echo of our own prompt, or is a key; it is no speech and says nothing of the line.
+        """
+        power = max(float(samples @ samples) / len(samples) / 32_768**2, LEAST_POWER)
+        self._power[self._frames] = TONE_POWER if ours else power
         self._frames += 1
-        tone = self._beeps.push(samples, bool(self._cadence.phrases))
+        tone = self._beeps.push(np.zeros_like(samples) if ours else samples, bool(self._cadence.phrases))
         first = self._frames - 1
         if self._beeps.frames >= TONE_FRAMES:
             first = self._frames - self._beeps.frames
             self._power[first : self._frames] = TONE_POWER
         self._smooth(max(0, first - 1))
         self._cadence = cadence(self._smooth_db[: self._frames])
-        return Heard(self._frames, self._cadence, tone)
+        return Heard(self._frames, self._cadence, tone, self._beeps.sounding)
 
     def _smooth(self, first: int) -> None:
         """Levels in dB from frame `first` on, over the frame before, itself and the one behind."""
@@ -271,9 +247,9 @@ class Ear:
 class Detector:
     """Feed it every frame since the answer; it gives each verdict once.
 
-    First `human`, `machine`, `screening` or `unsure`. A `human` or `unsure` may still become `machine` or
-    `machine_ready`, when the far end talks on over what it is told or beeps. `machine_ready` comes when a message may
-    be left, and once more if a beep follows what seemed to be the end of the greeting.
+    First `human`, `machine` or `unsure`, after `decide_ms` at the latest. A `human` or `unsure` may still become
+    `machine` or `machine_ready`, when the far end talks on over what it is told or beeps, until it has listened for
+    REVISE_PAUSE_S. `machine_ready` comes when a message may be left; nothing follows it.
     """
 
     def __init__(self, settings: Amd) -> None:
@@ -283,25 +259,30 @@ class Detector:
         self._prior = math.log(settings.machine_share / (1 - settings.machine_share))
         self._enough = math.log(settings.hang_up_cost)
         self._last: Verdict | None = None
-        self._revisable = True
+        self._listened = False
 
     @property
     def over(self) -> bool:
-        """Nothing will follow: the time to watch is over, or a screening assistant was found."""
-        screened = self._last is not None and self._last.verdict == "screening"
-        return screened or self._heard.frames >= self._settings.watch_ms // FRAME_MS
+        """Nothing will follow."""
+        return self._watched or self._listened or (self._last is not None and self._last.verdict == "machine_ready")
+
+    @property
+    def _watched(self) -> bool:
+        return self._heard.frames >= self._settings.watch_ms // FRAME_MS
 
     @property
     def _talking(self) -> bool:
         """No machine has been found so far."""
         return self._last is None or self._last.verdict in ("human", "unsure")
 
-    def push(self, samples: np.ndarray) -> Verdict | None:
+    def push(self, samples: np.ndarray, ours: bool = False) -> Verdict | None:
         """The next frame, as `Ear.push` wants it; a verdict if it makes one certain."""
-        return None if self.over else self.judge(self._ear.push(samples))
+        return None if self.over else self.judge(self._ear.push(samples, ours))
 
     def judge(self, heard: Heard) -> Verdict | None:
         """What was measured elsewhere, a frame after the other."""
+        if self.over:
+            return None
         self._heard = heard
         if heard.tone is not None and heard.tone.kind == "beep":
             return self._say("machine_ready", "beep", heard.tone.end_ms)
@@ -311,56 +292,74 @@ class Detector:
             return self._open(heard.cadence, heard.frames * FRAME_MS)
         return self._revise(heard.cadence) if self._talking else self._ready(heard.cadence)
 
-    def words(self, text: str) -> Verdict | None:
-        """What the recogniser has understood so far, where somebody recognises the greeting."""
-        if self.over:
-            return None
-        said = text.casefold()
-        if any(words in said for words in SCREENING_WORDS):
-            return self._say("screening", "words")
-        if self._talking and any(words in said for words in MACHINE_WORDS):
-            return self._say("machine", "words")
-        return None
-
     def _open(self, heard: Cadence, at_ms: int) -> Verdict | None:
         """The first verdict, by the cadence of what was said."""
+        late = at_ms >= self._settings.decide_ms or self._watched
         if not heard.phrases:
-            late = at_ms >= self._settings.silence_ms
+            late = late or at_ms >= self._settings.silence_ms
             return self._say("unsure", "noise" if heard.loud else "silence") if late else None
         nats, pause_s = heard.nats + self._prior, heard.pause_frames * FRAME_MS / 1000
         if nats >= self._enough:
             return self._say("unsure", "music") if heard.steady else self._say("machine", "cadence")
+        if self._heard.sounding and not late:
+            return None
         if pause_s >= SHORTEST_PAUSE_S and nats <= HUMAN_NATS:
             return self._say("human", "stopped")
         if pause_s >= LONGEST_PAUSE_S:
             return self._say("human", "stopped") if nats < 0 else self._say("unsure", "pause")
-        return self._say("unsure", "undecided") if at_ms >= self._settings.decide_ms else None
+        return self._say("unsure", "undecided") if late else None
 
     def _revise(self, heard: Cadence) -> Verdict | None:
         """A machine that was taken for a human talks on."""
         if heard.phrases and heard.pause_frames * FRAME_MS / 1000 >= REVISE_PAUSE_S:
-            self._revisable = False
+            self._listened = True
         late = self._heard.frames * FRAME_MS > self._settings.decide_ms
-        if late or not self._revisable or heard.steady or heard.nats + self._prior < self._enough + REVISE_NATS:
+        if late or self._listened or heard.steady or self._last.cause in ("noise", "music"):
             return None
-        return self._say("machine", "talks_on")
+        return self._say("machine", "talks_on") if heard.nats + self._prior >= self._enough + REVISE_NATS else None
 
     def _ready(self, heard: Cadence) -> Verdict | None:
         """The end of a machine's greeting without a beep."""
-        if self._last is None or self._last.verdict != "machine":
-            return None
         if heard.phrases and heard.pause_frames * FRAME_MS >= self._settings.greeting_end_ms:
-            return self._say("machine_ready", "greeting_end")
-        return self._say("machine_ready", "watch_over") if self.over else None
+            return self._say("machine_ready", "end_of_greeting")
+        return self._say("machine_ready", "timeout") if self._watched else None
 
     def _say(self, verdict: Kind, cause: str, end_ms: int | None = None) -> Verdict:
         heard = self._heard.cadence
         begin, end = heard.phrases[0] if heard.phrases else (0, 0)
         if end_ms is None:
             end_ms = heard.phrases[-1][1] * FRAME_MS if heard.phrases else 0
-        self._revisable = self._revisable and cause not in ("noise", "music")
         self._last = Verdict(
             verdict, cause, self._heard.frames * FRAME_MS, end_ms, round(heard.nats + self._prior, 2),
             (end - begin) * FRAME_MS, round(heard.speech_s * 1000), len(heard.phrases), heard.bursts,
         )  # fmt: skip
         return self._last
+
+
+class Watch:
+    """The verdicts on a leg as the events that its brain is told."""
+
+    def __init__(self, leg: int, settings: Amd) -> None:
+        self.events: deque[AnsweredBy | MachineAfterAll | MachineReady] = deque()
+        self._leg = leg
+        self._detector = Detector(settings)
+        self._by = ""
+
+    @property
+    def awaited(self) -> bool:
+        """An event is certain to follow."""
+        return not self._detector.over and self._by in ("", "machine")
+
+    def push(self, samples: np.ndarray, ours: bool = False) -> None:
+        """The next frame since the answer, as `Ear.push` wants it."""
+        found = self._detector.push(samples, ours)
+        if found is None:
+            return
+        machine = found.verdict in ("machine", "machine_ready")
+        if not self._by:
+            self.events.append(AnsweredBy(self._leg, "machine" if machine else found.verdict, found.cause, found.at_ms))
+        elif machine and self._by != "machine":
+            self.events.append(MachineAfterAll(self._leg, found.cause, found.at_ms))
+        self._by = "machine" if machine else found.verdict
+        if found.verdict == "machine_ready":
+            self.events.append(MachineReady(self._leg, found.cause, found.at_ms))

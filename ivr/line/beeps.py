@@ -84,6 +84,11 @@ class Beeps:
         """How many frames the present tone has lasted; 0 when the last frame is none."""
         return len(self._run)
 
+    @property
+    def sounding(self) -> bool:
+        """A tone long enough for a beep lasts, or it is not yet certain what it was."""
+        return len(self._run) >= BEEP_FRAMES or self._over is not None
+
     def push(self, samples: np.ndarray, spoken: bool) -> Tone | None:
         """One frame of 160 float32 samples in the 16-bit range; a tone that is certain to be over, if any.
 

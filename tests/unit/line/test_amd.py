@@ -4,8 +4,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from ivr.line.amd import LONGEST_PAUSE_S, SHORTEST_PAUSE_S, Amd, Detector
+from ivr.line.amd import LONGEST_PAUSE_S, SHORTEST_PAUSE_S, Detector, Watch
 from ivr.line.beeps import Beeps
+from ivr.line.messages import Amd, AnsweredBy, MachineAfterAll, MachineReady
 
 RATE_HZ = 8_000
 FRAME = 160
@@ -79,7 +80,7 @@ def test_a_short_opening_and_a_pause_make_no_human_of_a_machine():
 
 def test_a_machine_that_was_greeted_and_talks_on_is_found_out():
     found = verdicts(silence(0.2), speech(0.35), silence(0.95), *GREETING, silence(3))
-    assert told(found) == [("human", "stopped"), ("machine", "talks_on"), ("machine_ready", "greeting_end")]
+    assert told(found) == [("human", "stopped"), ("machine", "talks_on"), ("machine_ready", "end_of_greeting")]
 
 
 def test_a_human_who_talks_to_us_later_stays_one():
@@ -116,16 +117,16 @@ def test_there_is_a_verdict_in_any_case():
     assert (found[0].verdict, found[0].cause, found[0].at_ms) == ("unsure", "undecided", 3_000)
 
 
-def test_a_machine_is_ready_without_a_beep_and_again_after_a_late_one():
+def test_a_machine_is_ready_once_without_a_beep_when_its_greeting_has_ended():
     found = verdicts(silence(0.2), *GREETING, silence(3), tone(0.3, 700), silence(1))
-    assert told(found) == [("machine", "cadence"), ("machine_ready", "greeting_end"), ("machine_ready", "beep")]
+    assert told(found) == [("machine", "cadence"), ("machine_ready", "end_of_greeting")]
     assert found[1].at_ms - found[1].end_ms == pytest.approx(2_000, abs=20)
 
 
 def test_a_machine_that_never_ends_is_left_at_the_end_of_the_watch():
     detector = Detector(Amd(watch_ms=9_000))
     found = [v for frame in frames(hiss(speech(12), 3)) if (v := detector.push(frame)) is not None]
-    assert told(found) == [("machine", "cadence"), ("machine_ready", "watch_over")]
+    assert told(found) == [("machine", "cadence"), ("machine_ready", "timeout")]
     assert found[1].at_ms == 9_000
     assert detector.over
 
@@ -136,26 +137,54 @@ def test_special_information_tones_and_fax_answers_are_machines_but_not_ready():
     assert told(verdicts(silence(0.3), tone(3.0, 2_100), silence(1))) == [("machine", "fax")]
 
 
-@pytest.mark.parametrize("text", [
-    "Hi, if you record your name and reason for calling, I'll see if this person is available.",
-    "The person you are calling is using a screening service from Google.",
-    "您好，我是机主的智能助理，请问您找他有什么事？",
-])  # fmt: skip
-def test_a_screening_assistant_is_known_by_its_words(text):
-    detector = Detector(Amd())
-    assert told([detector.words(text)]) == [("screening", "words")]
-    assert detector.over
-    assert detector.words(text) is None
+def events(*parts, **settings):
+    watch = Watch(7, Amd(**settings))
+    for frame in frames(hiss(np.concatenate(parts), 3)):
+        watch.push(frame)
+    return list(watch.events)
 
 
-@pytest.mark.parametrize(("text", "cause"), [
-    ("You've reached the Smiths, please leave a message", "words"),
-    ("您拨打的用户暂时无法接听，请在提示音后留言", "words"),
-    ("Hello, this is Mary Jones speaking", None), ("喂，你好，我是王小明", None),
+def test_the_brain_is_told_who_answered_once_and_when_a_machine_is_ready():
+    found = events(silence(0.2), *GREETING, silence(0.6), tone(0.4, 1_000), silence(1), tone(0.4, 1_000), silence(1))
+    assert [(type(e), e.leg, e.cause) for e in found] == [(AnsweredBy, 7, "cadence"), (MachineReady, 7, "beep")]
+    assert found[0].by == "machine"
+
+
+def test_the_brain_is_told_when_a_human_was_none():
+    found = events(silence(0.2), speech(0.35), silence(0.95), *GREETING, silence(3))
+    assert [(type(e), e.cause) for e in found] == [
+        (AnsweredBy, "stopped"), (MachineAfterAll, "talks_on"), (MachineReady, "end_of_greeting"),
+    ]  # fmt: skip
+    assert [(type(e), e.cause) for e in events(silence(0.5), tone(0.4, 1_000), silence(1))] == [
+        (AnsweredBy, "beep"), (MachineReady, "beep"),
+    ]  # fmt: skip
+
+
+def test_after_a_human_has_listened_a_beep_in_the_room_is_no_machine():
+    found = events(silence(0.2), speech(0.4), silence(2.5), tone(0.4, 1_000), silence(2))
+    assert [type(e) for e in found] == [AnsweredBy]
+
+
+def test_nobody_is_taken_for_a_human_while_a_tone_sounds():
+    found = verdicts(silence(0.3), speech(2.8), silence(0.8), tone(0.9, 1_000), silence(1))
+    assert told(found) == [("machine_ready", "beep")]
+
+
+def test_our_own_prompt_and_keys_are_no_speech():
+    watch = Watch(1, Amd())
+    for index, frame in enumerate(
+        frames(hiss(np.concatenate([silence(0.3), speech(0.4), silence(0.9), *GREETING]), 3))
+    ):
+        watch.push(frame, ours=index * 20 > 1_500)
+    assert [(type(e), e.by) for e in watch.events] == [(AnsweredBy, "human")]
+
+
+@pytest.mark.parametrize(("silence_ms", "decide_ms", "watch_ms", "at_ms"), [
+    (1_000, 9_000, 45_000, 1_000), (20_000, 2_000, 45_000, 2_000), (20_000, 30_000, 2_000, 2_000),
 ])  # fmt: skip
-def test_a_machine_is_known_by_its_words(text, cause):
-    found = Detector(Amd()).words(text)
-    assert (found.verdict, found.cause) == ("machine", "words") if cause else found is None
+def test_there_is_a_verdict_on_silence_whatever_the_settings(silence_ms, decide_ms, watch_ms, at_ms):
+    found = events(silence(6), silence_ms=silence_ms, decide_ms=decide_ms, watch_ms=watch_ms)
+    assert [(e.by, e.cause, e.at_ms) for e in found] == [("unsure", "silence", at_ms)]
 
 
 def test_settings_out_of_range_are_refused_by_name():
