@@ -225,7 +225,7 @@ class Ear:
 
         ours: it may be the echo of our own prompt, or is a key; it is no speech and says nothing of the line.
         """
-        power = max(float(samples @ samples) / len(samples) / 32_768**2, LEAST_POWER)
+        power = max(float(samples.var()) / 32_768**2, LEAST_POWER)
         self._power[self._frames] = TONE_POWER if ours else power
         self._frames += 1
         tone = self._beeps.push(np.zeros_like(samples) if ours else samples, bool(self._cadence.phrases))
