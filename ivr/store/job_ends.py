@@ -7,7 +7,7 @@ whether anything follows. A job ends once; the proof goes with it. Knows no rule
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -141,9 +141,23 @@ class Ending:
         connection.execute(sa.insert(evidence), row | {"record": msgspec.json.encode(record).decode()})
         return index, record.hash
 
-    def dead(self, connection: sa.Connection, now: datetime) -> int:
-        """End, as unknown, attempts whose lease is over; returns how many. Bounded by `BATCH`."""
-        late = sa.and_(attempts.c.ended_at.is_(None), attempts.c.lease_until < now)
+    def given_back(
+        self, connection: sa.Connection, job: Job, attempt: Attempt, words: str, until: datetime, now: datetime
+    ) -> None:
+        """Take an attempt back of which nothing rang, and hold its job until then."""
+        connection.execute(sa.delete(attempts).where(attempts.c.id == attempt.id))
+        said = {"attempt": attempt.id, "words": words}
+        job_rows.add_event(connection, job.id, now, "given_back", said)
+        if job.cancel_asked_at is not None:
+            self.job_over(connection, job, "cancelled", "it was cancelled", now)
+            return
+        held = {"state": "held", "held_by": "line"} if until > now else {"state": "queued", "held_by": None}
+        values = held | {"due_at": until, "attempts": job.attempts - 1}
+        connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(values))
+
+    def dead(self, connection: sa.Connection, now: datetime, held: Set[str] = frozenset()) -> int:
+        """End, as unknown, attempts whose lease is over, but `held`; returns how many. Bounded by `BATCH`."""
+        late = sa.and_(attempts.c.ended_at.is_(None), attempts.c.lease_until < now, attempts.c.id.not_in(held))
         found = connection.execute(sa.select(attempts.c.id, attempts.c.job_id).where(late).limit(BATCH)).all()
         ended = 0
         for attempt_id, job_id in found:

@@ -73,7 +73,7 @@ def add_event(
     return seq
 
 
-def loads(connection: sa.Connection, policies: Iterable[tuple[str, str]], dialer: bool) -> dict[str, Load]:
+def loads(connection: sa.Connection, policies: Iterable[tuple[str, str]]) -> dict[str, Load]:
     """What each policy is doing. `policies`: (name, the trunk it names or empty)."""
     under_way = sa.select(attempts.c.policy, attempts.c.trunk, sa.func.count()).where(attempts.c.ended_at.is_(None))
     open_now = connection.execute(under_way.group_by(attempts.c.policy, attempts.c.trunk)).all()
@@ -89,7 +89,6 @@ def loads(connection: sa.Connection, policies: Iterable[tuple[str, str]], dialer
             trunk_started_at=_latest(connection, attempts.c.trunk == trunk) if trunk else None,
             ended=_ended(connection, name),
             paused=_said(pause) if pause else "",
-            dialer=dialer,
         )
     return found
 
