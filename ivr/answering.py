@@ -1,7 +1,7 @@
 """A conductor: what the base of answers says to an open question that the plan's own file leaves unanswered.
 
-One search a question, in asyncio's thread. Only what any caller may hear is looked for: no step of a plan says that a
-caller was verified. Knows nothing of legs, steps or indexes.
+One search a question, in asyncio's thread, for what this caller may hear: any caller, or one whom the plan's back end
+verified in this call. Knows nothing of legs or indexes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import replace
 import structlog
 
 from ivr.dialog.plan import NAMED, Answer, Plan
+from ivr.dialog.state import State
 from ivr.errors import Unavailable
 from ivr.kb.entry import LANGUAGES, QUERY_CHARS, KbFound, KbQuery
 from ivr.turn import FROM_BASE, Understood
@@ -25,16 +26,17 @@ Search = Callable[[KbQuery], Awaitable[KbFound]]
 log = structlog.get_logger(__name__)
 
 
-async def complete(search: Search, plan: Plan, kind: str, language: str, said: Understood) -> Understood:
+async def complete(search: Search, plan: Plan, state: State, kind: str, said: Understood) -> Understood:
     """`said` with an answer, its entry as `kb:ID@VERSION` and its score, where the base reaches its bar.
 
-    `kind` is what was expected. A plan without an `answer` step asks nothing.
+    `kind` is what was expected in `state`. A plan without an `answer` step asks nothing.
     """
-    if kind != "open" or not said.unanswered or language not in LANGUAGES:
+    if kind != "open" or not said.unanswered or state.language not in LANGUAGES:
         return said
     if not any(isinstance(step, Answer) for step in plan.steps.values()):
         return said
-    query = KbQuery(text=said.value[:QUERY_CHARS], language=language, audience="public", limit=1)
+    audience = "verified" if plan.is_verified(state.slots) else "public"
+    query = KbQuery(text=said.value[:QUERY_CHARS], language=state.language, audience=audience, limit=1)
     try:
         found = await asyncio.wait_for(search(query), WITHIN_S)
     except (TimeoutError, Unavailable) as error:

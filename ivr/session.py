@@ -209,9 +209,8 @@ class Session:
         metrics.decoded(hypothesis.engine, "final", hypothesis.decode_ms)
         metrics.speculation_used(heard.speculative)
         latency = Latency(decode_ms=hypothesis.decode_ms, speculative_hit=heard.speculative)
-        understood = await answering.complete(
-            self._house.search, self._plan, self._kind, self._state.language, heard.understood
-        )
+        said = heard.understood
+        understood = await answering.complete(self._house.search, self._plan, self._state, self._kind, said)
         given = CameIn(understood, end_ms=heard.ended.end_ms, latency=latency)
         await self._step(Heard(understood), given)
 
