@@ -130,7 +130,8 @@ class App:
             starter(lambda: house, self.plans.get),
             apology={language: str(path) for language, path in apology.items()},
         )
-        house = House(config, lines, pool, self._prompts, self.store, self.backends, apology, ringback)
+        house = House(config, lines, pool, self._prompts, self.store, self.backends, self.knowledge.search,
+                      apology, ringback)  # fmt: skip
         self.health.lines, self.health.recognizers = lines, pool
         await lines.start()
         closing.later(lines.close)

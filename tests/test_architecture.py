@@ -63,7 +63,8 @@ ROOMS = (
     _room("backend", "ivr.backend*", "words observing backend_rules"),
     _room("caller", "ivr.caller*", "words"),
     # 3 conductors
-    _room("conductors", "ivr.session ivr.listening ivr.speaking ivr.publishing ivr.turn_log ivr.transfer ivr.voicemail",
+    _room("conductors", "ivr.session ivr.answering ivr.listening ivr.speaking ivr.publishing ivr.turn_log ivr.transfer"
+          " ivr.voicemail",
           "words observing meaning dialog telephony speech store backend backend_rules"),
     _room("outbound", "ivr.outbound.delivery ivr.outbound.live",
           "words observing outbound_rules store backend backend_rules"),

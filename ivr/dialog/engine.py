@@ -148,8 +148,9 @@ def _connected(plan: Plan, state: State, here: Transfer, outcome: str, now: date
 
 
 def _fetched(plan: Plan, state: State, here: Lookup, given: Fetched, now: datetime) -> Out:
-    """Keep what was asked for and go on; an error's answer may fill slots, but empties none."""
-    found = {name: fill.saved(plan.slots[name], given.data, place) for name, place in here.save.items()}
+    """Keep what was asked for and go on; an error's answer may fill slots, but empties none and verifies nobody."""
+    places = {n: place for n, place in here.save.items() if given.outcome == "ok" or n not in plan.verified}
+    found = {name: fill.saved(plan.slots[name], given.data, place) for name, place in places.items()}
     kept = dict(state.slots)
     for slot, filled in found.items():
         if filled is not None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ivr.dialog.calendar import Calendar
 from ivr.dialog.expressions import Expression
 from ivr.errors import Problem
+from ivr.turn import Filled
 from ivr.understanding.knowledge import Knowledge
 from ivr.understanding.slots import Slot
 from ivr.understanding.understand import Vocabulary
@@ -339,8 +340,9 @@ class Plan:
     """A whole service with the plans it calls. `version` is a hash of its files; a call keeps the Plan it began with.
 
     `anywhere` maps intents to steps from every open question that does not name them itself; `operator` is where key
-    0 and "a person" lead, `cancel` where "never mind" does, `on_error` where a step leads that failed. `files` are the
-    texts it was read from, by the names they have in one folder: enough to read it again.
+    0 and "a person" lead, `cancel` where "never mind" does, `on_error` where a step leads that failed. `verified` are
+    slots that only back ends fill, and only for a caller who is who they say. `files` are the texts it was read from,
+    by the names they have in one folder: enough to read it again.
     """
 
     name: str
@@ -352,6 +354,7 @@ class Plan:
     operator: str = END
     cancel: str = END
     on_error: str = END
+    verified: tuple[str, ...] = ()
     anywhere: Mapping[str, str] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     goodbye: Prompt = field(default_factory=dict)
@@ -367,6 +370,10 @@ class Plan:
     @property
     def knowledge(self) -> Knowledge:
         return self.vocabulary.knowledge
+
+    def is_verified(self, slots: Mapping[str, Filled]) -> bool:
+        """Whether a caller of whom this is known was verified; a `no` or false of a back end says they were not."""
+        return any(name in slots and slots[name].value not in ("", "no") for name in self.verified)
 
     def prompts(self) -> Iterator[tuple[str, str]]:
         """Every (language, text) said as it stands, answers included; for making speech ahead of time."""

@@ -209,6 +209,7 @@ class _Loading:
             operator=linker.ways.operator or END,
             cancel=linker.ways.cancel or END,
             on_error=linker.ways.on_error or END,
+            verified=tuple(dict.fromkeys(each.verified for each in linkers.values() if each.verified)),
             anywhere=linker.anywhere,
             calendars=calendars,
             goodbye=linker.ways.goodbye,

@@ -306,6 +306,7 @@ PLAN = Record(
         "operator": Key(STEP, "where key 0 and `a person, please` lead"),
         "cancel": Key(STEP, "where `never mind` leads"),
         "on_error": Key(STEP, "where a step leads that failed"),
+        "verified": Key(SLOT, "a slot that only lookups fill; while it is, who the caller says they are is checked"),
         "anywhere": Key(INTENTS, "intents that lead somewhere from every open question"),
         "goodbye": Key(PROMPT, "the last words before hanging up"),
         "failed": Key(PROMPT, "said when the plan itself cannot go on"),

@@ -97,6 +97,7 @@ class Linker:
             self.linked(form.PROMPT, own["goodbye"], ("goodbye",)) or self.outer.goodbye or self._words("goodbye"),
         )
         self.failed = self.linked(form.PROMPT, own["failed"], ("failed",)) or self._words("failed")
+        self.verified = self.slot(own["verified"], ("verified",), use=True)
         self.anywhere = {intent: self.step(target, ("anywhere", intent)) for intent, target in own["anywhere"].items()}
 
     def start(self) -> str:
