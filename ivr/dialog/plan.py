@@ -34,6 +34,9 @@ NAMED = re.compile(r"\{([a-z][a-z0-9_]{0,63})\}")
 FACTS = ("language", "dialled", "today", "now", "outcome", "status")
 """What expressions and prompts may read besides slots: the call's language, number and date, the last outcome."""
 
+DISPOSITIONS = ("confirmed", "denied", "not_verified", "wrong_person", "declined", "completed", "machine")
+"""What a call of ours can come to by what the plan heard; the rest (busy, no answer, ...) is not for plans to say."""
+
 END = "end"
 """The step every plan has without writing it: goodbye and hang up."""
 
@@ -317,6 +320,22 @@ class Notify:
 
 
 @dataclass(frozen=True)
+class Settle:
+    """Say what the call has come to for the job behind it, and go on; the first `disposition` of a call stands.
+
+    `again_at`: slots that say when they want to be rung again: a date, a time, a duration. `suppress`: why they are not
+    to be rung any more.
+    """
+
+    name: str
+    next: str
+    disposition: str = ""
+    again_at: tuple[str, ...] = ()
+    suppress: str = ""
+    at: At = At()
+
+
+@dataclass(frozen=True)
 class Hangup:
     """Say goodbye and end the call. `outcome` is for the record."""
 
@@ -331,7 +350,7 @@ Asking = Ask | Menu | Form | Confirm | Record
 
 Step = (
     Say | Ask | Menu | Form | Confirm | Lookup | Answer | Set | Branch | Hours | Transfer | Record | Call | Return
-    | Goto | Notify | Hangup
+    | Goto | Notify | Settle | Hangup
 )  # fmt: skip
 
 
@@ -341,8 +360,10 @@ class Plan:
 
     `anywhere` maps intents to steps from every open question that does not name them itself; `operator` is where key
     0 and "a person" lead, `cancel` where "never mind" does, `on_error` where a step leads that failed. `verified` are
-    slots that only back ends fill, and only for a caller who is who they say. `files` are the texts it was read from,
-    by the names they have in one folder: enough to read it again.
+    slots that only back ends fill, and only for a caller who is who they say. `on_machine` and `on_screening` begin a
+    call of ours that a machine or a screening assistant answers (empty: hang up; as a machine). `given`: slots that
+    the order of such a call fills. `files` are the texts it was read from, by the names they have in one folder: enough
+    to read it again.
     """
 
     name: str
@@ -355,6 +376,9 @@ class Plan:
     cancel: str = END
     on_error: str = END
     verified: tuple[str, ...] = ()
+    on_machine: str = ""
+    on_screening: str = ""
+    given: tuple[str, ...] = ()
     anywhere: Mapping[str, str] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     goodbye: Prompt = field(default_factory=dict)
@@ -362,6 +386,11 @@ class Plan:
     zone: str = "UTC"
     file: str = ""
     files: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def starts(self) -> Mapping[str, str]:
+        """Who answers -> the first step; empty: hang up."""
+        return {"human": self.start, "machine": self.on_machine, "screening": self.on_screening or self.on_machine}
 
     @property
     def slots(self) -> Mapping[str, Slot]:

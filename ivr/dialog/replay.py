@@ -372,4 +372,6 @@ def _worded(record: InputRecord, given: Input) -> str:
             return "message left" if name else "no message left"
         case KeysEnded():
             return "no more keys"
-    return "call answered" if isinstance(given, Started) else "silence"
+        case Started(answered_by=who):
+            return "call answered" if who == "human" else f"call answered by a {who}"
+    return "silence"
