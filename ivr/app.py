@@ -133,7 +133,8 @@ class App:
             apology={language: str(path) for language, path in apology.items()},
             on_free=self.outbound.wake if self.outbound else lambda: None,
         )
-        house = House(config, lines, pool, self._prompts, self.store, self.backends, apology, ringback)
+        house = House(config, lines, pool, self._prompts, self.store, self.backends, self.knowledge.search,
+                      apology, ringback)  # fmt: skip
         self.health.lines, self.health.recognizers = lines, pool
         await lines.start()
         if self.outbound is not None:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ivr.line.messages import Amd
 from ivr.outbound.windows import parse_holidays, parse_window
 from ivr.toml_places import Place
 
@@ -124,6 +125,8 @@ class Outbound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Name of the environment variable of the key (base64, 32 bytes) that what a customer must prove is kept under."""
     evidence_key_env: str = "IVR_EVIDENCE_KEY"
     """Name of the environment variable of the Ed25519 seed (base64, 32 bytes) that outcomes are signed with."""
+    amd: Amd = Amd()
+    """How answering machines are told from people."""
 
 
 Fault = tuple[Place, str, str]
@@ -138,6 +141,11 @@ def faults(outbound: Outbound, trunks: Collection[str], secret: Callable[[str], 
     if outbound.policies and not re.fullmatch(r"[A-Za-z0-9+/_-]{43}=?", secret(outbound.evidence_key_env).strip()):
         says = f"the environment variable `{outbound.evidence_key_env}` holds no key that outcomes can be signed with"
         yield ("outbound", "evidence_key_env"), says, f"export {outbound.evidence_key_env}=$(openssl rand -base64 32)"
+    for sooner, later in (("silence_ms", "decide_ms"), ("decide_ms", "watch_ms")):
+        least, most = getattr(outbound.amd, sooner), getattr(outbound.amd, later)
+        if least > most:
+            says = f"{least} is more than {later}, which is {most}"
+            yield ("outbound", "amd", sooner), says, f"lower {sooner} or raise {later}"
     for index, key in enumerate(outbound.key):
         place: Place = ("outbound", "key", index)
         if len(secret(key.key_env).strip()) < 24:

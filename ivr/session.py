@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from ivr import metrics, transfer
+from ivr import answering, metrics, transfer
 from ivr.backend.client import Backends, Request
 from ivr.config import Config
 from ivr.dialog import engine, journal
@@ -74,6 +74,7 @@ class House:
     prompts: Prompts
     store: Store
     backends: Backends
+    search: answering.Search
     apology: Mapping[str, Path]
     ringback: Path
 
@@ -211,8 +212,10 @@ class Session:
         metrics.decoded(hypothesis.engine, "final", hypothesis.decode_ms)
         metrics.speculation_used(heard.speculative)
         latency = Latency(decode_ms=hypothesis.decode_ms, speculative_hit=heard.speculative)
-        given = CameIn(heard.understood, end_ms=heard.ended.end_ms, latency=latency)
-        await self._step(Heard(heard.understood), given)
+        said = heard.understood
+        understood = await answering.complete(self._house.search, self._plan, self._state, self._kind, said)
+        given = CameIn(understood, end_ms=heard.ended.end_ms, latency=latency)
+        await self._step(Heard(understood), given)
 
     async def _key(self, digit: str) -> None:
         self._listener.drop_utterance()

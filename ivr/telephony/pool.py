@@ -19,7 +19,7 @@ import structlog
 
 from ivr.config import Config
 from ivr.errors import Unavailable
-from ivr.line.messages import Bridge, Dial, Drain, Incoming, Patch, Reject, Unbridge
+from ivr.line.messages import Amd, Bridge, Dial, Drain, Incoming, Patch, Reject, Unbridge
 from ivr.telephony.child import Child, LineProcess
 from ivr.telephony.dialing import Allowed, DialPolicy
 from ivr.telephony.edge import EdgeStatus, KamailioEdge
@@ -294,11 +294,13 @@ class LinePool:
         near: Leg | None = None,
         reserved: bool = False,
         on_leg: Callable[[Leg], None] | None = None,
+        amd: Amd | None = None,
     ) -> Leg | DialOutcome:
         """Ring a number through a trunk, or an agent, and wait for the answer: the leg, or why there is none.
 
         `near` prefers the line process of that leg, so that a bridge is native. `reserved` may take the legs kept for
-        transfers. `on_leg` gets the leg as soon as its INVITE has left. Cancelling the wait ends the leg (CANCEL).
+        transfers. `on_leg` gets the leg as soon as its INVITE has left. With `amd` the leg's events say who answered.
+        Cancelling the wait ends the leg (CANCEL).
         """
         allowed = self._policy.ask(target, trunk, self._clock())
         if not isinstance(allowed, Allowed):
@@ -307,7 +309,7 @@ class LinePool:
         if self._draining:
             return DialOutcome("shutdown", 0, "draining")
         info = LegInfo("out", allowed.uri, peer=allowed.peer, language=language)
-        return await self._place(info, timeout_ms, on_leg, near, reserved)
+        return await self._place(info, timeout_ms, on_leg, near, reserved, amd)
 
     async def _place(
         self,
@@ -316,6 +318,7 @@ class LinePool:
         on_leg: Callable[[Leg], None] | None,
         near: Leg | None,
         reserved: bool,
+        amd: Amd | None,
     ) -> Leg | DialOutcome:
         """Dial on one line after the other: one may have no native call left for a moment after calls have ended.
 
@@ -325,7 +328,7 @@ class LinePool:
         until = asyncio.get_running_loop().time() + FULL_PATIENCE_S
         tried: set[Line] = set()
         while (line := self._line_for(near, reserved, tried)) is not None:
-            dial = Dial(next(self._requests), info.number, info.peer, timeout_ms, info.language)
+            dial = Dial(next(self._requests), info.number, info.peer, timeout_ms, info.language, amd)
             answer = await line.dial(dial, info, self._may_refer).answer(timeout_ms, on_leg)
             if isinstance(answer, Leg) or answer.cause != "full":
                 return answer

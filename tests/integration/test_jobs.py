@@ -525,12 +525,12 @@ async def main():
     desk = Desk(store, "dying")
     while True:
         desk.now = datetime.now(UTC)
-        job = await desk.add(callback_url="https://bank.example/hook", id=f"job_{{os.getpid()}}_{{desk.made}}",
+        await desk.add(callback_url="https://bank.example/hook", id=f"job_{{os.getpid()}}_{{desk.made}}",
                              idempotency_key=f"{{os.getpid()}}-{{desk.made}}")
         claim = await desk.claim()
         await desk.jobs.dialing(claim, "call")
         await desk.jobs.finish(claim, "reached", "confirmed")
-        print(job.id, flush=True)
+        print(claim.job.id, flush=True)
 
 asyncio.run(main())
 """
