@@ -26,6 +26,7 @@ BENCHES = {
     "loading": "ivr.bench.loading",
     "kb": "ivr.bench.kb",
     "identity": "ivr.bench.identity",
+    "amd": "ivr.bench.amd",
     "queue": "ivr.bench.queue",
     "spoken_intents": "ivr.bench.spoken_intents",
     "review": "ivr.bench.review",

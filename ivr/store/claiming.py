@@ -8,6 +8,7 @@ rows that the API is writing are passed over. Knows no rule: `Deciding` does.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import datetime, timedelta
 
 import msgspec
@@ -48,9 +49,13 @@ _CLAIM = (
 _ADD_ATTEMPT = sa.insert(attempts)
 
 
-def claim(connection: sa.Connection, ending: Ending, attempt_id: str, lease: timedelta, now: datetime) -> Claim | Idle:
+def claim(
+    connection: sa.Connection, ending: Ending, attempt_id: str, lease: timedelta, now: datetime,
+    held: Set[str] = frozenset(),
+) -> Claim | Idle:  # fmt: skip
     """The first job that may ring now, claimed for `ending.server` as attempt `attempt_id`; Idle when there is none.
 
+    `held`: attempts that the caller knows to be alive.
     Safe to run twice with the same id: what the first run claimed is given again.
     """
     if connection.dialect.name == "postgresql":
@@ -59,10 +64,10 @@ def claim(connection: sa.Connection, ending: Ending, attempt_id: str, lease: tim
     if known is not None:
         row = job_rows.one(connection, known["job_id"])
         return Claim(job=job_rows.job_of(row), attempt=job_rows.attempt_of(known), proof=row["proof"])
-    ending.dead(connection, now)
+    ending.dead(connection, now, held)
     _promote(connection, now)
     rules = ending.rules
-    load = job_rows.loads(connection, [(name, rules.trunk_of(name)) for name in rules.policies], dialer=True)
+    load = job_rows.loads(connection, [(name, rules.trunk_of(name)) for name in rules.policies])
     gates = {name: rules.gates(name, load[name], now) for name in rules.policies}
     free = [name for name in rules.policies if not gates[name]]
     for job_id in _candidates(connection, free)[:LOOKED_AT]:

@@ -106,7 +106,7 @@ def add_event(
     return seq
 
 
-def loads(connection: sa.Connection, policies: Iterable[tuple[str, str]], dialer: bool) -> dict[str, Load]:
+def loads(connection: sa.Connection, policies: Iterable[tuple[str, str]]) -> dict[str, Load]:
     """What each policy is doing. `policies`: (name, the trunk it names or empty)."""
     open_now = connection.execute(_UNDER_WAY).all()
     stopped = {p.policy: p for p in paused(connection)}
@@ -121,7 +121,6 @@ def loads(connection: sa.Connection, policies: Iterable[tuple[str, str]], dialer
             trunk_started_at=connection.scalar(_LATEST_OF_TRUNK, {"trunk": trunk}) if trunk else None,
             ended=_ended(connection, name),
             paused=_said(pause) if pause else "",
-            dialer=dialer,
         )
     return found
 

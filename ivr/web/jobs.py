@@ -262,7 +262,7 @@ class _OfKind:
         return _json(record)
 
     async def cancel(self, request: web.Request) -> web.Response:
-        return await self._changed(request, self._outbound.jobs.cancel)
+        return await self._changed(request, self._outbound.cancel)
 
     async def retry(self, request: web.Request) -> web.Response:
         return await self._changed(request, self._outbound.jobs.retry)
@@ -282,7 +282,6 @@ class _OfKind:
             changed = await change(job.id, request[CLIENT].name)
         except Finished as error:
             raise Refusal(409, str(error)) from None
-        self._outbound.delivery.wake()
         return _json(changed, 202)
 
     def _order(self, body: bytes, client: Client, key: str = "") -> NewJob:
