@@ -366,10 +366,10 @@ async def test_caps_count_a_contact_over_its_numbers_and_clients_apart(desk):
     for number in range(3):
         await desk.add(contact="c7", policy=limited, phone=f"+8613900000{number:03}")
         await desk.jobs.finish(await desk.claim(), "reached", "confirmed")
-    around = await desk.pages.surroundings((await desk.add(contact="c7")).id, RULES.trunk_of, True, desk.now)
+    around = await desk.pages.surroundings((await desk.add(contact="c7")).id, RULES.trunk_of, desk.now)
     assert len(around.callee.contact_started) == 3
     theirs = await desk.add(contact="c7", client="insurer")
-    assert (await desk.pages.surroundings(theirs.id, RULES.trunk_of, True, desk.now)).callee.contact_started == ()
+    assert (await desk.pages.surroundings(theirs.id, RULES.trunk_of, desk.now)).callee.contact_started == ()
 
 
 async def test_pages_are_filtered_and_end(desk):
