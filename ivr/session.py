@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from ivr import metrics, transfer
+from ivr import answering, metrics, transfer
 from ivr.backend.client import Backends, Request
 from ivr.config import Config
 from ivr.dialog import engine, journal
@@ -45,6 +45,7 @@ from ivr.dialog.state import (
 )
 from ivr.line.messages import Dtmf, LegEnded, LegState, PlayoutStarted, Segment
 from ivr.listening import Listener, Quiet, Utterance
+from ivr.outbound.job import CallResult, Outgoing
 from ivr.speaking import Speaker
 from ivr.speech.prompts import Prompts
 from ivr.speech.spoken import written
@@ -73,6 +74,7 @@ class House:
     prompts: Prompts
     store: Store
     backends: Backends
+    search: answering.Search
     apology: Mapping[str, Path]
     ringback: Path
 
@@ -83,11 +85,11 @@ class _KeyTimeout:
 
 
 class Session:
-    """One inbound call on one version of one plan."""
+    """One call on one version of one plan. `outgoing`: we made it, and it is answered."""
 
-    def __init__(self, house: House, leg: Leg, plan: Plan) -> None:
-        self.id = uuid.uuid4().hex
-        self._house, self._leg, self._plan = house, leg, plan
+    def __init__(self, house: House, leg: Leg, plan: Plan, outgoing: Outgoing | None = None) -> None:
+        self.id = outgoing.call if outgoing and outgoing.call else uuid.uuid4().hex
+        self._house, self._leg, self._plan, self._outgoing = house, leg, plan, outgoing
         self._state = State(leg.info.language, leg.info.number)
         self._inbox: asyncio.Queue[object] = asyncio.Queue(INBOX_LIMIT)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,7 +107,7 @@ class Session:
         self._outcome = ""
         self._recording = ""
 
-    async def run(self) -> None:
+    async def run(self) -> CallResult:
         """Answer, converse until the leg ends, write it down. Cancelled when the server shuts down."""
         structlog.contextvars.bind_contextvars(call=self.id)
         await self._begin()
@@ -122,11 +124,13 @@ class Session:
             await asyncio.to_thread(self._messages.close)
             cause, by = await self._turns.end(self._leg, ended or self._leg.ended, self._outcome, self._recording)
             log.info("call ends", cause=cause, by=by, outcome=self._outcome)
+        return CallResult(cause, by, self._outcome)
 
     async def _begin(self) -> None:
         info, config = self._leg.info, self._house.config
         log.info("call begins", leg=self._leg.id, number=info.number, language=info.language, plan=self._plan.version)
-        self._leg.answer(info.language)
+        if self._outgoing is None:
+            self._leg.answer(info.language)
         trunk = info.peer if any(t.name == info.peer for t in config.trunk) else ""
         await self._turns.begin(self._leg, self._plan.name, self._plan.version, trunk)
         if config.store.recordings:
@@ -208,8 +212,10 @@ class Session:
         metrics.decoded(hypothesis.engine, "final", hypothesis.decode_ms)
         metrics.speculation_used(heard.speculative)
         latency = Latency(decode_ms=hypothesis.decode_ms, speculative_hit=heard.speculative)
-        given = CameIn(heard.understood, end_ms=heard.ended.end_ms, latency=latency)
-        await self._step(Heard(heard.understood), given)
+        said = heard.understood
+        understood = await answering.complete(self._house.search, self._plan, self._state, self._kind, said)
+        given = CameIn(understood, end_ms=heard.ended.end_ms, latency=latency)
+        await self._step(Heard(understood), given)
 
     async def _key(self, digit: str) -> None:
         self._listener.drop_utterance()
@@ -355,3 +361,18 @@ def starter(house: Callable[[], House], plan: Callable[[str], Plan | None]) -> C
         await Session(house(), leg, chosen).run()
 
     return on_incoming
+
+
+def conversing(
+    house: House, plan: Callable[[str], Plan | None]
+) -> Callable[[Leg, str, Outgoing], Coroutine[None, None, CallResult]]:
+    """What the dialer runs for every call of ours that was answered."""
+
+    async def converse(leg: Leg, name: str, outgoing: Outgoing) -> CallResult:
+        chosen = plan(name)
+        if chosen is None:
+            log.error("the dialplan was removed while it rang", plan=name)
+            return CallResult("failed", "us")
+        return await Session(house, leg, chosen, outgoing).run()
+
+    return converse

@@ -113,6 +113,10 @@ class Filled:
     rivals: tuple[str, ...] = ()
 
 
+FROM_BASE = "kb:"
+"""What the `source` of an answer begins with that came from the base, and not from the plan's own file."""
+
+
 @dataclass(frozen=True)
 class Wish:
     """One of several things that an utterance asks for: its intent, and what the knowledge base says to it, if any."""
@@ -132,7 +136,7 @@ class Understood:
             an open answer; empty when it means nothing here (no-match).
         intent: name of the intent of an open answer or of a digression, empty when none was found.
         answer: what the knowledge base says to it, empty when nothing is above its bar.
-        source: id of the knowledge entry that `answer` came from.
+        source: id of the knowledge entry that `answer` came from; of one of the base, FROM_BASE, its id, `@`, version.
         confidence: 0..1, how sure the meaning is.
         complete: nothing more need be waited for: a yes, all digits, a finished question.
         partial: more is surely coming: a number cut in the middle, a sentence that breaks off.
@@ -156,3 +160,8 @@ class Understood:
     corrects: bool = False
     other: bool = False
     also: tuple[Wish, ...] = ()
+
+    @property
+    def unanswered(self) -> bool:
+        """Something was said that the plan's own words make nothing of: no value of a slot, intent or answer."""
+        return bool(self.value) and not (self.answer or self.intent or self.command or self.slots)

@@ -195,14 +195,14 @@ class Server:
 
         return await asyncio.to_thread(fetch)
 
-    async def record(self, call: Call, *, ended: bool = True, within_s: float = 8.0) -> dict[str, Any]:
+    async def record(self, call: Call, *, ended: bool = True, within_s: float = 20.0) -> dict[str, Any]:
         """The server's own record of `call`, found by its Call-ID; once it has ended unless `ended` is False.
 
         Raises Unavailable when there is none.
         """
         return await self.record_of(call.dialog.call_id, ended=ended, within_s=within_s)
 
-    async def record_of(self, sip_call_id: str, *, ended: bool = True, within_s: float = 8.0) -> dict[str, Any]:
+    async def record_of(self, sip_call_id: str, *, ended: bool = True, within_s: float = 20.0) -> dict[str, Any]:
         end = time.monotonic() + within_s
         while time.monotonic() < end:
             page = await self.get("/v1/calls?limit=200")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from ivr.dialog import fill, questions, replies
+from ivr.dialog import calendar, fill, questions, replies
 from ivr.dialog.expressions import ExpressionFault
 from ivr.dialog.plan import (
     END,
@@ -33,11 +33,13 @@ from ivr.dialog.plan import (
     Return,
     Say,
     Set,
+    Settle,
     Transfer,
 )
 from ivr.dialog.replies import Reply
 from ivr.dialog.state import (
     Action,
+    Conclude,
     Connect,
     Connected,
     End,
@@ -80,7 +82,7 @@ def step(plan: Plan, state: State, given: Input, now: datetime) -> Out:
     if state.ended:
         return state, ()
     if isinstance(given, Started):
-        return _Walk(plan, state, now).to(plan.start)
+        return _begun(plan, state, given, now)
     here = plan.steps.get(state.step)
     match here, given:
         case Transfer(), Connected(outcome=outcome):
@@ -97,6 +99,17 @@ def step(plan: Plan, state: State, given: Input, now: datetime) -> Out:
         # It leads back to the very question that is asked, so it is no answer to it.
         return step(plan, state, Heard(replace(given.understood, intent="")), now)
     return out
+
+
+def _begun(plan: Plan, state: State, given: Started, now: datetime) -> Out:
+    """The first step for whoever answered; a machine that the plan has nothing to say to is hung up on."""
+    values = {name: fill.canonical(plan.slots[name], given.given.get(name)) for name in plan.given}
+    slots = {name: Filled(value) for name, value in values.items() if value}
+    walk = _Walk(plan, replace(state, slots=slots, zone=given.zone), now)
+    if first := plan.starts[given.answered_by]:
+        return walk.to(first)
+    walk.conclude(Conclude("machine"))
+    return walk.end("machine")
 
 
 def _reply(plan: Plan, state: State, here: Asking, given: Input, now: datetime) -> Reply | None:
@@ -141,15 +154,16 @@ def _act(plan: Plan, here: Asking, reply: Reply, now: datetime) -> Out:
 def _connected(plan: Plan, state: State, here: Transfer, outcome: str, now: datetime) -> Out:
     state = replace(state, outcome=outcome)
     if outcome == "connected" and not here.connected:
-        return replace(state, ended=True, path=()), (End("transferred"),)
+        return _Walk(plan, state, now).end("transferred")
     ways = {"connected": here.connected, "busy": here.busy, "no_answer": here.no_answer, "failed": here.failed}
     way = outcome if outcome in ways else "failed"
     return _Walk(plan, state, now).to(ways[way], way)
 
 
 def _fetched(plan: Plan, state: State, here: Lookup, given: Fetched, now: datetime) -> Out:
-    """Keep what was asked for and go on; an error's answer may fill slots, but empties none."""
-    found = {name: fill.saved(plan.slots[name], given.data, place) for name, place in here.save.items()}
+    """Keep what was asked for and go on; an error's answer may fill slots, but empties none and verifies nobody."""
+    places = {n: place for n, place in here.save.items() if given.outcome == "ok" or n not in plan.verified}
+    found = {name: fill.saved(plan.slots[name], given.data, place) for name, place in places.items()}
     kept = dict(state.slots)
     for slot, filled in found.items():
         if filled is not None:
@@ -276,7 +290,7 @@ class _Walk:
         return self.state.idle > MAX_IDLE
 
     def _leave_loop(self) -> Out:
-        self.actions.clear()
+        self.actions = [a for a in self.actions if isinstance(a, Conclude)]
         self.state = replace(self.state, idle=0)
         return self.fault(self.plan.operator)
 
@@ -299,8 +313,7 @@ class _Walk:
                 self.actions.append(Connect(here.targets, here.mode, here.timeout_s))
             case Hangup():
                 self.say(here.prompt or self.plan.goodbye, "none")
-                self.actions.append(End(here.outcome))
-                self.state = replace(self.state, ended=True)
+                return self.end(here.outcome)
             case Lookup():
                 self.actions.append(self._fetch(here))
         return self.state, tuple(self.actions)
@@ -341,6 +354,10 @@ class _Walk:
                 self.actions.append(
                     Tell(here.backend, fill.path(self.plan, self.state, here.path, self.now), here.event, data)
                 )
+                return "next", here.next
+            case Settle():
+                again_at = calendar.again_at(fill.local(self.plan, self.state, self.now), self._filled(here.again_at))
+                self.conclude(Conclude(here.disposition, again_at, here.suppress))
                 return "next", here.next
             case Call():
                 self.state = replace(self.state, returns=(*self.state.returns, here.name))
@@ -389,10 +406,32 @@ class _Walk:
 
     def _apologise(self) -> Out:
         """The plan leads nowhere: say so and end, instead of leaving the caller in silence."""
-        self.actions = [a for a in self.actions if isinstance(a, Speak)][:1]
+        first = [a for a in self.actions if isinstance(a, Speak)][:1]
+        self.actions = [*(a for a in self.actions if isinstance(a, Conclude)), *first]
         self.say(self.plan.failed, "none")
+        return self.end("failed")
+
+    def conclude(self, new: Conclude) -> None:
+        """Keep what the call has come to, and tell what is new of it."""
+        known = self.state.concluded
+        kept = Conclude(
+            known.disposition or new.disposition, new.again_at or known.again_at, new.suppress or known.suppress
+        )
+        if kept != known:
+            self.state = replace(self.state, concluded=kept)
+            self.actions.append(kept)
+
+    def end(self, outcome: str) -> Out:
+        """The call is over when what is to be said has been said."""
+        come_to = self.state.concluded
+        self.actions.append(End(outcome, come_to.disposition, come_to.again_at, come_to.suppress))
         self.state = replace(self.state, ended=True)
-        return self.state, (*self.actions, End("failed"))
+        return self.state, tuple(self.actions)
+
+    def _filled(self, names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+        """Kind -> the value of the slot of that kind and its rivals."""
+        filled = {name: self.state.slots[name] for name in names if name in self.state.slots}
+        return {self.plan.slots[name].kind: (f.value, *f.rivals) for name, f in filled.items()}
 
 
 def _plan_of(step: str) -> str:

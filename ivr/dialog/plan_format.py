@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ivr.dialog.calendar import DAYS
-from ivr.dialog.plan import BARGE_INS, COMMANDS
+from ivr.dialog.plan import BARGE_INS, COMMANDS, DISPOSITIONS
 from ivr.dialog.shapes import AnyOf, Flag, Key, ListOf, MapOf, Named, Number, Record, Shape, Tagged, Text, Word, Words
 
 MAX_STEPS = 5_000
@@ -241,6 +241,14 @@ STEP_FORMS: Mapping[str, Record] = {
             "next": _next(),
         },
     ),
+    "settle": Record(
+        {
+            "disposition": Key(Word(DISPOSITIONS), "what the call has come to; the first of a call stands"),
+            "again_at": Key(ListOf(SLOT, 0, 3), "slots that say when to ring again: a date, a time, a duration"),
+            "suppress": Key(Text(most=200), "why they are not to be rung any more"),
+            "next": _next(),
+        },
+    ),
     "hangup": Record(
         {
             "prompt": Key(PROMPT, "the last words; the plan's goodbye when left out"),
@@ -306,6 +314,10 @@ PLAN = Record(
         "operator": Key(STEP, "where key 0 and `a person, please` lead"),
         "cancel": Key(STEP, "where `never mind` leads"),
         "on_error": Key(STEP, "where a step leads that failed"),
+        "verified": Key(SLOT, "a slot that only lookups fill; while it is, who the caller says they are is checked"),
+        "on_machine": Key(STEP, "the first step when a machine answers our call; hung up when left out"),
+        "on_screening": Key(STEP, "the first step when a screening assistant does; as a machine when left out"),
+        "given": Key(ListOf(SLOT, 0, 50, mend="like [name, amount]"), "slots that the order of our call fills"),
         "anywhere": Key(INTENTS, "intents that lead somewhere from every open question"),
         "goodbye": Key(PROMPT, "the last words before hanging up"),
         "failed": Key(PROMPT, "said when the plan itself cannot go on"),

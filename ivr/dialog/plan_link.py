@@ -38,6 +38,7 @@ from ivr.dialog.plan import (
     Return,
     Say,
     Set,
+    Settle,
     Step,
     Transfer,
 )
@@ -97,6 +98,11 @@ class Linker:
             self.linked(form.PROMPT, own["goodbye"], ("goodbye",)) or self.outer.goodbye or self._words("goodbye"),
         )
         self.failed = self.linked(form.PROMPT, own["failed"], ("failed",)) or self._words("failed")
+        self.verified = self.slot(own["verified"], ("verified",), use=True)
+        self.on_machine = self.step(own["on_machine"], ("on_machine",))
+        self.on_screening = self.step(own["on_screening"], ("on_screening",))
+        self.given = self.linked(form.PLAN.keys["given"].shape, own["given"], ("given",))
+        self.fills.update(self.given)
         self.anywhere = {intent: self.step(target, ("anywhere", intent)) for intent, target in own["anywhere"].items()}
 
     def start(self) -> str:
@@ -312,6 +318,19 @@ class Linker:
 
     def _call(self, found: dict[str, Any], _path: Path_, common: dict[str, Any]) -> Call:
         return Call(entry=self.calls.get(found["plan"], END), next=found["next"], **common)
+
+    def _settle(self, found: dict[str, Any], path: Path_, common: dict[str, Any]) -> Settle:
+        if not (found["disposition"] or found["again_at"] or found["suppress"]):
+            mend = "give `disposition`, `again_at` or `suppress`"
+            self.reading.fault((*path, "disposition"), "missing; it settles nothing", mend)
+        kinds: set[str] = set()
+        for index, name in enumerate(found["again_at"]):
+            slot = self.slots.get(self.slot(name, (*path, "again_at", index), use=True))
+            if slot is not None and (slot.kind not in ("date", "time", "duration") or slot.kind in kinds):
+                mend = "a date, a time, a duration, one of each at most"
+                self.reading.fault((*path, "again_at", index), f"`{name}` is of kind {slot.kind}", mend)
+            kinds.add(slot.kind if slot else "")
+        return Settle(**found, **common)
 
     def _hangup(self, found: dict[str, Any], _path: Path_, common: dict[str, Any]) -> Hangup:
         return Hangup(**found | {"prompt": found["prompt"] or self.ways.goodbye}, **common)

@@ -12,6 +12,7 @@ from ivr.dialog import engine
 from ivr.dialog.plan import Plan
 from ivr.dialog.state import (
     Action,
+    Conclude,
     Connect,
     Connected,
     End,
@@ -36,6 +37,7 @@ from ivr.understanding.understand import understand
 TYPED_CONFIDENCE = 0.95
 """How surely typed words count as heard, unless somebody says otherwise; 0..1."""
 MAX_SAID_CHARS = 10_000
+BY_A_PERSON = Started()
 _RESTRICTED = ("yes_no", "choice")
 
 _TAKES: dict[type, tuple[type, ...]] = {
@@ -60,10 +62,10 @@ class Moment:
 class Rehearsal:
     """One call of `plan`, begun. `now` stands still."""
 
-    def __init__(self, plan: Plan, language: str, now: datetime) -> None:
+    def __init__(self, plan: Plan, language: str, now: datetime, started: Started = BY_A_PERSON) -> None:
         self.plan, self.now = plan, now
         self.moments: list[Moment] = []
-        self._take(State(language), Started())
+        self._take(State(language), started)
 
     @property
     def last(self) -> Moment:
@@ -134,6 +136,11 @@ def describe(action: Action) -> str:
             return f"tells {action.backend}: {action.event} {action.path} {dict(action.data)}"
         case TakeMessage():
             return f"records {action.max_s} s at most"
-        case End():
-            return f"is over ({action.outcome})"
+        case Conclude() | End():
+            again = f"ring again {action.again_at}" if action.again_at else ""
+            suppress = f"ring no more ({action.suppress})" if action.suppress else ""
+            come_to = ", ".join(filter(None, (action.disposition, again, suppress)))
+            if isinstance(action, Conclude):
+                return f"has come to: {come_to}"
+            return f"is over ({action.outcome}{f'; {come_to}' if come_to else ''})"
     return f"says {action.text}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ivr.turn import Expectation, Filled, Understood, Wish
 
@@ -14,12 +15,25 @@ KEY_TIMEOUT_MS = 2_000
 """Wait after a key for the next (VoiceXML's interdigittimeout; platforms use 1 to 3 s)."""
 
 
+AnsweredBy = Literal["human", "machine", "screening"]
+
+
 # Inputs -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Started:
-    """The call is answered."""
+    """The call is answered.
+
+    Attributes:
+        answered_by: who answered a call of ours; `screening` is an assistant that asks who calls. Callers are human.
+        given: what the order of the call says, name -> text; what the plan declares under `given` fills its slots.
+        zone: IANA name of the time zone of whoever was rung; empty: the plan's.
+    """
+
+    answered_by: AnsweredBy = "human"
+    given: Mapping[str, str] = field(default_factory=dict)
+    zone: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,13 +167,31 @@ class TakeMessage:
 
 
 @dataclass(frozen=True)
+class Conclude:
+    """All that the call has come to so far for the job behind it, told as soon as something of it is new.
+
+    Attributes:
+        disposition: one of `plan.DISPOSITIONS`. The first stands, whatever happens later in the call.
+        again_at: when they want to be rung again, ISO 8601 with its offset.
+        suppress: why they are not to be rung any more.
+    """
+
+    disposition: str = ""
+    again_at: str = ""
+    suppress: str = ""
+
+
+@dataclass(frozen=True)
 class End:
-    """Say what is queued, then hang up. `outcome` is for the record."""
+    """Say what is queued, then hang up. `outcome` is for the record; the rest is all that was concluded."""
 
     outcome: str
+    disposition: str = ""
+    again_at: str = ""
+    suppress: str = ""
 
 
-Action = Speak | Listen | WaitKeys | Connect | Fetch | Tell | TakeMessage | End
+Action = Speak | Listen | WaitKeys | Connect | Fetch | Tell | TakeMessage | Conclude | End
 
 
 @dataclass(frozen=True)
@@ -180,6 +212,7 @@ class State:
 
     Attributes:
         language: the language spoken now; `dialled`: the number the caller rang.
+        zone: the time zone of whoever was rung; empty: the plan's.
         step: the step that waits; `slot`: the slot a form asks for there, empty while it asks openly.
         keys: keys pressed so far of an answer that is not complete.
         hash_due: the last answer by keys ended by its length, so that a `#` right behind it belongs to it.
@@ -197,10 +230,12 @@ class State:
         idle: questions asked since anything new was learnt or told; many are a loop.
         outcome, status: of the last lookup or transfer.
         faults: steps that failed.
+        concluded: what the call has come to so far.
     """
 
     language: str
     dialled: str = ""
+    zone: str = ""
     step: str = ""
     slot: str = ""
     keys: str = ""
@@ -221,4 +256,5 @@ class State:
     outcome: str = ""
     status: int = 0
     faults: int = 0
+    concluded: Conclude = Conclude()
     ended: bool = False

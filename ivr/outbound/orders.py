@@ -211,6 +211,20 @@ class Orders:
         return msgspec.structs.replace(job, state="held", due_at=due_at, held_by=held_by)
 
 
+def told(job: Job) -> dict[str, str]:
+    """What the dialplan of a job is given, name -> text: the transaction with its words, or the order's variables."""
+    body = job.body
+    if job.kind != "verification":
+        return {name: _text(value) for name, value in body.get("variables", {}).items() if value is not None}
+    given = {name: str(value) for name, value in body["transaction"].items() if value is not None}
+    asks = {"asks": " ".join(body["asks"])}
+    return given | asks | {name: body[name] for name in ("name", "phrase") if body.get(name)}
+
+
+def _text(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def decoded(body: bytes, kind: type[msgspec.Struct]) -> Any:
     """A JSON body as `kind`. Raises BadOrder with the field that is wrong."""
     if b"\\u0000" in body:

@@ -21,9 +21,9 @@ FAILURES: tuple[Outcome, ...] = ("failed", "unknown")
 """What the breaker counts: our side or the network. That nobody answers is no failure."""
 
 DISPOSITION_OF: Mapping[Outcome, Disposition] = {
-    "busy": "unreachable", "no_answer": "unreachable", "rejected": "unreachable", "failed": "unreachable",
-    "unknown": "unreachable", "hung_up": "not_verified", "machine": "machine", "wrong_person": "wrong_person",
-    "cancelled": "cancelled", "reached": "completed",
+    "busy": "unreachable", "no_answer": "unreachable", "rejected": "unreachable", "unallocated": "unreachable",
+    "failed": "unreachable", "unknown": "unreachable", "hung_up": "not_verified", "machine": "machine",
+    "wrong_person": "wrong_person", "cancelled": "cancelled", "reached": "completed",
 }  # fmt: skip
 """How a job ends when the ladder has no step after such an attempt."""
 
@@ -46,6 +46,10 @@ class Rules:
     def trunk_of(self, policy: str) -> str:
         found = self._outbound.policies.get(policy)
         return found.trunk if found else ""
+
+    def ring_s(self, policy: str) -> int:
+        """How long a telephone rings for jobs of this policy. Seconds."""
+        return self._outbound.policies.get(policy, Policy()).ring_s
 
     def lifetime(self, policy: str) -> timedelta:
         """How long a job of this policy lives that does not say. Raises KeyError for one that is not there."""
@@ -76,7 +80,9 @@ class Rules:
 
     def _gates(self, name: str, policy: Policy, load: Load, now: datetime) -> Iterator[Hold]:
         if not load.dialer:
-            yield Hold(rule="dialer", words="no dialer runs in this server, so nothing is rung")
+            yield Hold(rule="dialer", words="no dialer runs in this server now, so it rings nobody")
+        elif not load.line:
+            yield Hold(rule="line", words="every line that outbound calls may take is in use")
         if load.paused:
             yield Hold(rule="paused", words=load.paused)
         if opened := breaker(policy, load, now):
@@ -221,7 +227,7 @@ def _steps(policy: Policy) -> Mapping[Outcome, tuple[int, ...]]:
     return {
         "busy": retry.busy_s, "no_answer": retry.no_answer_s, "rejected": retry.rejected_s,
         "machine": retry.machine_s, "hung_up": retry.hung_up_s, "wrong_person": retry.wrong_person_s,
-        "failed": retry.failed_s, "unknown": retry.unknown_s,
+        "failed": retry.failed_s, "unknown": retry.unknown_s, "unallocated": (),
     }  # fmt: skip
 
 

@@ -47,8 +47,9 @@ _SERVICE_ZH = (
     "替机主", "帮机主", "为机主",
 )  # fmt: skip
 _AUTOMAT_ZH = ("机主", "您拨打的用户", "您呼叫的用户", "您所拨打的用户", "您要找的人", "您呼叫的人")
-_ASKS_ZH = ("来意", "什么事", "何事", "来电原因", "来电目的", "来电事由", "打电话的原因", "打电话的目的", "致电原因",
-            "姓名", "您的名字", "你的名字", "怎么称呼", "如何称呼", "贵姓", "哪位", "您是谁", "你是谁")  # fmt: skip
+_ASKS_ZH = ("来意", "什么事", "何事", "姓名", "您的名字", "你的名字", "怎么称呼",
+            "如何称呼", "贵姓", "哪位", "您是谁", "你是谁")  # fmt: skip
+_WHY_ZH = ("来电原因", "来电目的", "来电事由", "致电原因", "打电话的原因", "打电话的目的")
 _PASSES_ON_ZH = ("转达", "转告", "转给", "转接", "告诉机主", "通知机主", "告知机主", "询问机主", "是否方便", "是否接听",
                  "是否愿意接听")  # fmt: skip
 _MESSAGE_ZH = ("留言", "语音信箱", "语音邮箱", "提示音", "嘀声", "滴声", "哔声", "留下口信")
@@ -79,7 +80,7 @@ def _mandarin(text: str) -> bool:
     passes_on = _has(heard, _PASSES_ON_ZH)
     if _has(heard, _MESSAGE_ZH) and not passes_on:
         return False
-    if _has(heard, _SERVICE_ZH, _ASKED_ZH):
+    if _has(heard, _SERVICE_ZH, _ASKED_ZH) or _has(heard, _WHY_ZH):
         return True
     return _has(heard, _AUTOMAT_ZH, _CLAIMED_ZH) and (passes_on or _has(heard, _ASKS_ZH))
 

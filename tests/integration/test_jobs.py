@@ -366,10 +366,10 @@ async def test_caps_count_a_contact_over_its_numbers_and_clients_apart(desk):
     for number in range(3):
         await desk.add(contact="c7", policy=limited, phone=f"+8613900000{number:03}")
         await desk.jobs.finish(await desk.claim(), "reached", "confirmed")
-    around = await desk.pages.surroundings((await desk.add(contact="c7")).id, RULES.trunk_of, True, desk.now)
+    around = await desk.pages.surroundings((await desk.add(contact="c7")).id, RULES.trunk_of, desk.now)
     assert len(around.callee.contact_started) == 3
     theirs = await desk.add(contact="c7", client="insurer")
-    assert (await desk.pages.surroundings(theirs.id, RULES.trunk_of, True, desk.now)).callee.contact_started == ()
+    assert (await desk.pages.surroundings(theirs.id, RULES.trunk_of, desk.now)).callee.contact_started == ()
 
 
 async def test_pages_are_filtered_and_end(desk):
@@ -525,12 +525,12 @@ async def main():
     desk = Desk(store, "dying")
     while True:
         desk.now = datetime.now(UTC)
-        job = await desk.add(callback_url="https://bank.example/hook", id=f"job_{{os.getpid()}}_{{desk.made}}",
+        await desk.add(callback_url="https://bank.example/hook", id=f"job_{{os.getpid()}}_{{desk.made}}",
                              idempotency_key=f"{{os.getpid()}}-{{desk.made}}")
         claim = await desk.claim()
         await desk.jobs.dialing(claim, "call")
         await desk.jobs.finish(claim, "reached", "confirmed")
-        print(job.id, flush=True)
+        print(claim.job.id, flush=True)
 
 asyncio.run(main())
 """
