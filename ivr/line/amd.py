@@ -30,7 +30,7 @@ TONE_POWER, TONE_DB = 1e-12, -110.0
 DROP_DB = 17.0
 MIDDLE = 0.5
 # Below this much between floor and peak nobody has spoken: the line hisses, or music plays without a breath.
-CONTRAST_DB = 9.0
+CONTRAST_DB = 12.0
 LOWEST_DB = -50.0
 # Shorter gaps are inside a phrase, shorter bursts are clicks.
 GAP_FRAMES = 240 // FRAME_MS
