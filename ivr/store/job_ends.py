@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from ivr import metrics
 from ivr.outbound.job import FIRST_HASH, STATE_OF, WAITING, Attempt, Deciding, Decision, Disposition, Job, Load, Outcome
 from ivr.store import job_rows
-from ivr.store.schema import attempts, evidence, iso, jobs, suppressions, webhooks
+from ivr.store.schema import UtcTime, attempts, evidence, iso, jobs, suppressions, webhooks
 
 RECHECK = timedelta(hours=1)
 """When a job is looked at again of which nobody can say when it may ring."""
@@ -26,6 +26,13 @@ BATCH = 200
 OUTCOME_EVENT = "completed"
 UNTESTIFIED = ("metadata", "phrase")
 """What of a request is no part of its evidence: the client's own notes, and the word agreed with the customer."""
+_IS_LATE = sa.and_(
+    attempts.c.ended_at.is_(None),
+    attempts.c.lease_until < sa.bindparam("now", type_=UtcTime),
+    attempts.c.id.not_in(sa.bindparam("held", expanding=True)),
+)
+_LATE = sa.select(attempts.c.id, attempts.c.job_id).where(_IS_LATE).limit(BATCH)
+_STILL_LATE = sa.select(attempts).where(attempts.c.id == sa.bindparam("attempt"), _IS_LATE)
 
 
 class Testified(Protocol):
@@ -173,13 +180,13 @@ class Ending:
 
     def dead(self, connection: sa.Connection, now: datetime, held: Set[str] = frozenset()) -> int:
         """End, as unknown, attempts whose lease is over, but `held`; returns how many. Bounded by `BATCH`."""
-        late = sa.and_(attempts.c.ended_at.is_(None), attempts.c.lease_until < now, attempts.c.id.not_in(held))
-        found = connection.execute(sa.select(attempts.c.id, attempts.c.job_id).where(late).limit(BATCH)).all()
         ended = 0
-        for attempt_id, job_id in found:
+        late = {"now": now, "held": list(held)}
+        for attempt_id, job_id in connection.execute(_LATE, late).all():
             row = job_rows.one(connection, job_id, lock=True)
-            still = sa.select(attempts).where(attempts.c.id == attempt_id, late)
-            if (known := connection.execute(still).mappings().one_or_none()) is not None:
+            if (
+                known := connection.execute(_STILL_LATE, late | {"attempt": attempt_id}).mappings().one_or_none()
+            ) is not None:
                 attempt = job_rows.attempt_of(known)
                 words = f"server {attempt.server} has not been heard of since it was to renew the lease"
                 self.attempt_over(connection, job_rows.job_of(row), attempt, "unknown", now, detail=words)
