@@ -12,7 +12,7 @@ import contextlib
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 import structlog
@@ -21,7 +21,7 @@ from ivr import metrics
 from ivr.errors import Unavailable
 from ivr.outbound import outcomes
 from ivr.outbound.job import CallResult, Claim, Disposition, Outcome, Outgoing
-from ivr.outbound.orders import told
+from ivr.outbound.orders import told, zone_for
 from ivr.outbound.policy import Rules
 from ivr.outbound.proof import ProofBox
 from ivr.store.jobs import Jobs, Stale
@@ -64,6 +64,8 @@ class _Over:
     disposition: Disposition | None = None
     detail: str = ""
     facts: Mapping[str, Any] | None = None
+    again_at: datetime | None = None
+    suppress: str = ""
 
 
 class Attempt:
@@ -129,7 +131,7 @@ class Attempt:
             return _Over(None, detail=str(error))
         answer = await hands.lines.dial(
             job.phone, hands.rules.trunk_of(job.policy) or None, timeout_ms=hands.rules.ring_s(job.policy) * 1000,
-            language=job.language, on_leg=self._on_leg,
+            language=job.language, on_leg=self._on_leg, amd=hands.rules.amd(job.policy),
         )  # fmt: skip
         if isinstance(answer, DialOutcome):
             words = " ".join(str(part) for part in (answer.code or "", answer.reason or answer.cause) if part)
@@ -141,7 +143,7 @@ class Attempt:
         result = await self._conversation(answer, outgoing)
         await noting
         outcome, disposition = outcomes.answered(job.kind, result)
-        return _Over(outcome, disposition, detail=result.cause, facts=result.facts)
+        return _Over(outcome, disposition, result.cause, result.facts, _time(result.again_at), result.suppress)
 
     async def _conversation(self, leg: Leg, outgoing: Outgoing) -> CallResult:
         try:
@@ -166,7 +168,8 @@ class Attempt:
             if box is None:
                 raise ValueError("the server has no key to open what the customer must prove")
             proof = box.open(claim.job.id, claim.proof)
-        return Outgoing(told(claim.job), proof, claim.job.language, call=uuid.uuid4().hex)
+        job, amd = claim.job, self._hands.rules.amd(claim.job.policy) is not None
+        return Outgoing(told(job), proof, job.language, zone_for(job), amd, uuid.uuid4().hex)
 
     def _on_leg(self, leg: Leg) -> None:
         self._leg, self._rang, self.has_leg = leg, True, True
@@ -219,9 +222,7 @@ class Attempt:
             await self._until_written(lambda: jobs.release(claim, f"nothing rang: {over.detail}", FULL_FOR))
             log.info("given back", why=over.detail)
             return
-        job = await self._until_written(
-            lambda: jobs.finish(claim, over.outcome, over.disposition, over.detail, over.facts)
-        )
+        job = await self._until_written(lambda: jobs.finish(claim, **vars(over)))
         log.info("attempt ended", outcome=over.outcome, state=job.state, disposition=job.disposition)
 
     async def _until_written(self, write: Callable[[], Awaitable[T]]) -> T:
@@ -232,3 +233,8 @@ class Attempt:
             except Unavailable as error:
                 log.error("an attempt cannot be written down now; tried again", error=str(error))
                 await asyncio.sleep(AGAIN_S)
+
+
+def _time(text: str) -> datetime | None:
+    """A time with its offset as the queue keeps it; None when there is none."""
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None

@@ -17,8 +17,8 @@ from ivr.line.messages import Cause
 Kind = Literal["verification", "plan"]
 State = Literal["queued", "held", "claimed", "dialing", "in_call", "done", "failed", "cancelled", "expired"]
 Outcome = Literal[
-    "reached", "busy", "no_answer", "rejected", "unallocated", "machine", "hung_up", "wrong_person", "failed",
-    "unknown", "cancelled",
+    "reached", "busy", "no_answer", "rejected", "unallocated", "machine", "hung_up", "postponed",
+    "wrong_person", "failed", "unknown", "cancelled",
 ]  # fmt: skip
 Disposition = Literal[
     "confirmed", "denied", "not_verified", "wrong_person", "unreachable", "machine", "declined", "completed",
@@ -199,6 +199,9 @@ class Deciding(Protocol):
     def trunk_of(self, policy: str) -> str:
         """The trunk that a policy names, empty when it names none."""
 
+    def version(self, policy: str) -> str:
+        """What a policy says now, as a hash."""
+
     def gates(self, policy: str, load: Load, now: datetime) -> tuple[Hold, ...]:
         """What keeps every job of a policy."""
 
@@ -235,13 +238,15 @@ class Outgoing:
 
     Attributes:
         given: what its dialplan is told. proof: what the customer must prove to know; it stays in memory.
-        language: the one it begins in. amd: whether it is asked who answers.
+        language: the one it begins in. zone: IANA name of the callee's time zone, empty when it is not one.
+        amd: whether it is asked who answers.
         call: id of the call in the records; the call takes one of its own when empty.
     """
 
     given: Mapping[str, str] = field(default_factory=dict)
     proof: Mapping[str, str] = field(default_factory=dict, repr=False)
     language: str = "en"
+    zone: str = ""
     amd: bool = False
     call: str = ""
 
@@ -254,6 +259,7 @@ class CallResult:
         cause, by: how its leg ended, and by whom.
         outcome: what its plan ended with; empty: it did not come to its end.
         disposition: what the plan says of the job; empty: nothing.
+        again_at: when they want to be rung again, ISO 8601 with its offset. suppress: why they are not to be any more.
         facts: what is testified of it.
     """
 
@@ -261,6 +267,8 @@ class CallResult:
     by: Literal["them", "us"]
     outcome: str = ""
     disposition: str = ""
+    again_at: str = ""
+    suppress: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

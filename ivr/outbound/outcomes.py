@@ -47,6 +47,10 @@ def answered(kind: Kind, result: CallResult) -> tuple[Outcome, Disposition | Non
         return said, None
     if said:
         return "reached", said
+    if result.suppress:
+        return "reached", "declined"
+    if result.again_at:
+        return "postponed", None
     if result.outcome == "failed":
         return "failed", None
     if result.outcome or result.cause == "transferred":

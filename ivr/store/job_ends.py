@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from ivr import metrics
 from ivr.outbound.job import FIRST_HASH, STATE_OF, WAITING, Attempt, Deciding, Decision, Disposition, Job, Load, Outcome
 from ivr.store import job_rows
-from ivr.store.schema import UtcTime, attempts, evidence, iso, jobs, webhooks
+from ivr.store.schema import UtcTime, attempts, evidence, iso, jobs, suppressions, webhooks
 
 RECHECK = timedelta(hours=1)
 """When a job is looked at again of which nobody can say when it may ring."""
@@ -58,9 +58,13 @@ class Ending:
     def attempt_over(
         self, connection: sa.Connection, job: Job, attempt: Attempt, outcome: Outcome, now: datetime,
         disposition: Disposition | None = None, detail: str = "", facts: Mapping[str, Any] | None = None,
+        again_at: datetime | None = None, suppress: str = "",
     ) -> None:  # fmt: skip
-        """End an attempt that is under way, and do with its job what `disposition` or else policy says."""
-        detail = detail.replace("\0", "\ufffd")[:512]
+        """End an attempt that is under way, and do with its job what `disposition` or else policy says.
+
+        `again_at`: not before. `suppress`: why the number goes on the do-not-call list, for every policy.
+        """
+        detail = _clean(detail, 512)
         over = {"ended_at": now, "outcome": outcome, "detail": detail}
         connection.execute(sa.update(attempts).where(attempts.c.id == attempt.id).values(over))
         metrics.attempt_ended(job.policy, outcome)
@@ -68,6 +72,11 @@ class Ending:
         seq = job_rows.add_event(
             connection, job.id, now, "attempt_ended", said | ({"detail": detail} if detail else {})
         )
+        if suppress:
+            self._suppress(connection, job, suppress, now)
+        if again_at is not None:
+            connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(not_before=again_at))
+            job = msgspec.structs.replace(job, not_before=again_at)
         if disposition is not None:
             self.job_over(connection, job, disposition, "as its call says", now, facts)
             return
@@ -78,6 +87,12 @@ class Ending:
         else:
             self.notify(connection, job, seq, "attempt_ended", said, now)
             self.wait(connection, job, decision, now)
+
+    def _suppress(self, connection: sa.Connection, job: Job, reason: str, now: datetime) -> None:
+        row = {"id": f"dnc_{uuid.uuid4().hex}", "phone": job.phone, "policy": "", "created_at": now,
+               "reason": _clean(reason, 200)}  # fmt: skip
+        connection.execute(sa.insert(suppressions), row)
+        job_rows.add_event(connection, job.id, now, "suppressed", {"reason": row["reason"]})
 
     def wait(self, connection: sa.Connection, job: Job, decision: Decision, now: datetime) -> None:
         """Put a job back until the moment a decision names."""
@@ -139,7 +154,8 @@ class Ending:
         body = {
             "job": job.id, "kind": job.kind, "client": job.client, "idempotency_key": job.idempotency_key,
             "disposition": disposition, "words": words, "phone": job.phone, "language": job.language,
-            "policy": job.policy, "plan": job.plan, "created_at": iso(job.created_at),
+            "policy": job.policy, "rules": self.rules.version(job.policy), "plan": job.plan,
+            "created_at": iso(job.created_at),
             "request": {k: v for k, v in job.body.items() if k not in UNTESTIFIED},
             "attempts": [_testified(attempt) for attempt in own], "call": dict(facts or {}),
         }  # fmt: skip
@@ -184,6 +200,11 @@ class Ending:
         for row in found:
             self.job_over(connection, job_rows.job_of(row), "expired", "its time was over before an answer", now)
         return len(found)
+
+
+def _clean(text: str, most: int) -> str:
+    """Text as every database keeps it."""
+    return text.replace("\0", "\ufffd")[:most]
 
 
 def _testified(attempt: Attempt) -> dict[str, Any]:

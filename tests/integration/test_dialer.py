@@ -152,7 +152,7 @@ async def test_an_order_rings_at_once_and_dialing_is_written_before_the_invite(d
 async def test_a_verification_is_given_its_transaction_and_its_proof_stays_in_memory(desk):
     transaction = {"amount": "129.90", "currency": "CNY", "merchant": "京东", "at": "2026-11-23T09:30:00+08:00"}
     order = {"transaction": transaction, "proof": PROOF, "name": "王小明", "phrase": "海棠"}
-    desk.result = CallResult("hangup", "us", "end", "denied", {"turns": 3})
+    desk.result = CallResult("hangup", "us", "end", "denied", facts={"turns": 3})
     job = await desk.order(kind="verification", **order)
     assert (await desk.until(job, "done")).disposition == "denied"
     (given,) = desk.given
