@@ -28,6 +28,8 @@ from ivr.caller import Call, CallFailed
 from ivr.errors import Unavailable
 
 LEASE_S = 5
+START_S = 600
+"""For a server to be ready again, while its callers and the database share the machine with it."""
 TAKEOVER_S = LEASE_S + 2.5
 """The lease, a sweep a second, and the time of an INVITE."""
 LADDER = {"busy": (2, 2, 2), "no_answer": (2, 2), "failed": (1, 1, 1, 1), "unknown": (), "hung_up": ()}
@@ -117,7 +119,7 @@ class _Killer:
             os.kill(self._server.pid, signal.SIGKILL)
             await self._server.process.wait()
             self.done[what] += 1
-            await self._server.start()
+            await self._server.start(START_S)
         elif what == "a line process" and (lines := self._server.line_pids()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._chance.choice(lines), signal.SIGKILL)
@@ -153,6 +155,8 @@ async def kills(report: Report, options: argparse.Namespace) -> None:
             while sum(killer.done.values()) < most:
                 await asyncio.sleep(chance.uniform(0.1, 3.0))
                 await killer.kill()
+                if (done := sum(killer.done.values())) % 10 == 0:
+                    report.note(f"{done} kills, {len(telephones.rung)} INVITEs, {time.monotonic() - began:.0f} s")
             report.note(f"{killer.done} killed over {time.monotonic() - began:.0f} s, {len(telephones.rung)} INVITEs")
             await site.until_final(len(ordered), 900)
             await _webhooks_arrived(site, 120)

@@ -94,6 +94,7 @@ class Bank:
         self.url = ""
         self.bodies: list[bytes] = []
         self._key = os.urandom(32)
+        self._arrived = asyncio.Event()
 
     @property
     def secret(self) -> str:
@@ -112,6 +113,13 @@ class Bank:
         finally:
             await runner.cleanup()
 
+    async def until(self, enough: Callable[[Sequence[Told]], bool], within_s: float) -> None:
+        """Wait until what arrived is `enough`. Raises TimeoutError."""
+        async with asyncio.timeout(within_s):
+            while not enough(self.told):
+                await self._arrived.wait()
+                self._arrived.clear()
+
     async def _take(self, request: web.Request) -> web.Response:
         body, headers = await request.read(), request.headers
         signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
@@ -121,6 +129,7 @@ class Bank:
             return web.Response(status=401)
         said = json.loads(body)
         self.bodies.append(body)
+        self._arrived.set()
         self.told.append(Told(headers["webhook-id"], said["type"], said["data"], time.time()))
         return web.Response(status=204)
 
@@ -144,6 +153,10 @@ class Site:
             if answer.status >= 300:
                 raise Unavailable(f"{method} {path}: {answer.status} {read.decode('utf-8', 'replace')[:500]}")
             return json.loads(read)
+
+    async def verify(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """The job that a verification became. Raises Unavailable when it was refused."""
+        return await self.ask("POST", "/v1/verifications", json.dumps(order).encode())
 
     async def order(self, orders: Sequence[Mapping[str, Any]]) -> list[str]:
         """The ids of jobs ordered in bulk. Raises Unavailable for one that was refused."""
