@@ -56,7 +56,7 @@ class App:
         recordings = config.store.recordings
         self._recordings = config.path(recordings) if recordings else None
         self._messages = config.path(config.store.messages)
-        self.store = Store(config.store.url, config.root, recordings)
+        self.store = Store(config.store.url, config.root, recordings, config.store.server)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT: the first drains, the second ends everything at once."""

@@ -184,9 +184,8 @@ class Ending:
         late = {"now": now, "held": list(held)}
         for attempt_id, job_id in connection.execute(_LATE, late).all():
             row = job_rows.one(connection, job_id, lock=True)
-            if (
-                known := connection.execute(_STILL_LATE, late | {"attempt": attempt_id}).mappings().one_or_none()
-            ) is not None:
+            still = late | {"attempt": attempt_id}
+            if (known := connection.execute(_STILL_LATE, still).mappings().one_or_none()) is not None:
                 attempt = job_rows.attempt_of(known)
                 words = f"server {attempt.server} has not been heard of since it was to renew the lease"
                 self.attempt_over(connection, job_rows.job_of(row), attempt, "unknown", now, detail=words)
