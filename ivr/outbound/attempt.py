@@ -12,8 +12,8 @@ import contextlib
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypeVar
+from datetime import datetime, timedelta
+from typing import Literal, TypeVar
 
 import structlog
 
@@ -63,9 +63,7 @@ class _Over:
     outcome: Outcome | None
     disposition: Disposition | None = None
     detail: str = ""
-    facts: Mapping[str, Any] | None = None
-    again_at: datetime | None = None
-    suppress: str = ""
+    call: CallResult | None = None
 
 
 class Attempt:
@@ -112,7 +110,7 @@ class Attempt:
         if self._ended_by == "stale":
             raise Stale("its lease ran out, or it was ended by another hand")
         if self._ended_by == "cancelled" and over.disposition is None:
-            return _Over("cancelled", detail="cancelled during the attempt", facts=over.facts)
+            return _Over("cancelled", detail="cancelled during the attempt", call=over.call)
         return over
 
     # The call -----------------------------------------------------------------------------------------------------
@@ -143,7 +141,7 @@ class Attempt:
         result = await self._conversation(answer, outgoing)
         await noting
         outcome, disposition = outcomes.answered(job.kind, result)
-        return _Over(outcome, disposition, result.cause, result.facts, _time(result.again_at), result.suppress)
+        return _Over(outcome, disposition, result.cause, result)
 
     async def _conversation(self, leg: Leg, outgoing: Outgoing) -> CallResult:
         try:
@@ -168,8 +166,10 @@ class Attempt:
             if box is None:
                 raise ValueError("the server has no key to open what the customer must prove")
             proof = box.open(claim.job.id, claim.proof)
-        job, amd = claim.job, self._hands.rules.amd(claim.job.policy) is not None
-        return Outgoing(told(job), proof, job.language, zone_for(job), amd, uuid.uuid4().hex)
+        job, rules = claim.job, self._hands.rules
+        given = told(job, rules.tries_left(job.policy, claim.failed_proofs))
+        amd = rules.amd(job.policy) is not None
+        return Outgoing(given, proof, job.language, zone_for(job), amd, uuid.uuid4().hex)
 
     def _on_leg(self, leg: Leg) -> None:
         self._leg, self._rang, self.has_leg = leg, True, True
@@ -233,8 +233,3 @@ class Attempt:
             except Unavailable as error:
                 log.error("an attempt cannot be written down now; tried again", error=str(error))
                 await asyncio.sleep(AGAIN_S)
-
-
-def _time(text: str) -> datetime | None:
-    """A time with its offset as the queue keeps it; None when there is none."""
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None
