@@ -26,7 +26,7 @@ from ivr.intents.live import Trainer
 from ivr.kb.live import KnowledgeBase
 from ivr.outbound.live import OutboundCalls
 from ivr.publishing import Publishing, needed
-from ivr.session import House, starter
+from ivr.session import House, conversing, starter
 from ivr.speech import engines, stt
 from ivr.speech.prompts import Prompts
 from ivr.speech.tts import open_voices
@@ -56,7 +56,7 @@ class App:
         recordings = config.store.recordings
         self._recordings = config.path(recordings) if recordings else None
         self._messages = config.path(config.store.messages)
-        self.store = Store(config.store.url, config.root, recordings)
+        self.store = Store(config.store.url, config.root, recordings, config.store.server)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT: the first drains, the second ends everything at once."""
@@ -76,7 +76,7 @@ class App:
             )
             await self.knowledge.open()
             closing.later(self.knowledge.close)
-            outbound = self._outbound()
+            self.outbound = outbound = self._outbound()
             web = await server.start(
                 create_app(self.store, self.health.status, self.health.reload, secret(self.config.http.token_env),
                            self._recordings, self._messages, self.knowledge, Trainer(self._config_file),
@@ -95,13 +95,15 @@ class App:
             await stop.wait()
             self.health.state = "draining"
             await self.knowledge.stop_indexing()
+            if outbound is not None:
+                await outbound.drain()
             drained = asyncio.create_task(lines.drain())
             await asyncio.wait({drained, asyncio.create_task(now.wait())}, return_when=asyncio.FIRST_COMPLETED)
             drained.cancel()
         logger.info("stopped")
 
     def _outbound(self) -> OutboundCalls | None:
-        """The queue of outbound calls, where a policy is configured. Nothing dials yet, and `why` says so."""
+        """The queue of outbound calls, where a policy is configured. Nothing dials before there are lines."""
         if not self.config.outbound.policies:
             return None
         return OutboundCalls(self.config, self.store, self.backends, lambda name: self.plans.get(name) is not None)
@@ -129,11 +131,15 @@ class App:
             config,
             starter(lambda: house, self.plans.get),
             apology={language: str(path) for language, path in apology.items()},
+            on_free=self.outbound.wake if self.outbound else lambda: None,
         )
         house = House(config, lines, pool, self._prompts, self.store, self.backends, self.knowledge.search,
                       apology, ringback)  # fmt: skip
         self.health.lines, self.health.recognizers = lines, pool
         await lines.start()
+        if self.outbound is not None:
+            closing.later(self.outbound.close)
+            self.outbound.dial(lines, conversing(house, self.plans.get))
         closing.later(lines.close)
         return lines
 
@@ -163,6 +169,8 @@ class App:
                 purged = await self.store.purge(self.config.store.retention_days)
                 if purged.calls:
                     logger.info("purged", calls=purged.calls, recordings=purged.recordings)
+                if self.outbound and (gone := await self.outbound.jobs.purge(self.config.store.retention_days)):
+                    logger.info("purged", jobs=gone)
                 await asyncio.to_thread(voicemail.purge, self._messages, self.config.store.retention_days)
             except Exception:
                 logger.exception("purge failed; tried again later")

@@ -44,7 +44,7 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     wrong_person_s: tuple[Wait, ...] = ()
     """After somebody else answered. Seconds."""
     failed_s: tuple[Wait, ...] = (30, 120)
-    """After the network or our side failed before it rang. Seconds."""
+    """After the network or our side failed. Seconds."""
     unknown_s: tuple[Wait, ...] = ()
     """After an attempt whose server died: it may have rung, so nothing follows unless this says so. Seconds."""
 
@@ -83,6 +83,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """How fast attempts follow one another."""
     calls_at_once: Day = 2
     """Attempts under way."""
+    ring_s: Annotated[int, msgspec.Meta(ge=5, le=180)] = 30
+    """How long a telephone rings before it counts as not answered. Seconds."""
+    amd: bool = True
+    """Ask who answers, a person or a machine (`[outbound.amd]`); without, whoever answers is a person."""
     trunk: str = ""
     """Trunk that it dials through and whose limits hold; empty: the one whose prefix fits."""
     lifetime_s: Wait = 86_400
@@ -115,6 +119,8 @@ class Outbound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Clients besides the holder of `http.token_env`, who may do everything."""
     calls_at_once: Day = 2
     """Attempts under way, of all policies: the share of the lines that outbound may take."""
+    inbound_legs: Annotated[int, msgspec.Meta(ge=0, le=256)] = 1
+    """Legs of a server that outbound leaves free for callers, besides those kept for transfers."""
     lease_s: Annotated[int, msgspec.Meta(ge=5, le=600)] = 30
     """An attempt whose server has not been heard of for so long counts as unknown. Seconds."""
     proof_key_env: str = "IVR_PROOF_KEY"

@@ -3,7 +3,8 @@
 `bench/amd_calls.py` says what the calls are made of; the detector's figures were chosen on others. A machine counts as
 caught when its last verdict is `machine` or `machine_ready`, a human as taken for one when any verdict is. The rule
 that it must beat calls a far end a machine when the time from its first sound to its first pause exceeds a duration;
-both are chosen on the reported calls themselves. `--plot FILE.png` draws the trade-off. No call is placed.
+both are chosen on the reported calls themselves. `--plot FILE.png` draws the trade-off. `--choose` works out
+`hang_up_cost` on the fitting set instead, without a look at the reported one. No call is placed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ from ivr.line.messages import FRAME_MS, Amd
 
 FRAME = RATE_HZ * FRAME_MS // 1000
 CAUGHT, TAKEN, DECISION_S, BEEP_S = 0.90, 0.02, 1.5, 0.150
-COSTS = (1, 3, 10, 20, 50, 200, 1_000, 1_000_000)
+COSTS = (1, 3, 10, 16, 50, 200, 1_000, 1_000_000)
+# `--choose`: costs that are tried, how often the fitting set is made anew, and how certain the answer is to be (one
+# less the share of humans that may be taken for machines), with Student's t for so much by degrees of freedom.
+CHOOSE_COSTS = tuple(10 ** (step / 20) for step in range(61))
+CHOOSE_SEEDS = 4
+CHOOSE_CHANCE = 0.98
+STUDENT_T = {2: 4.849, 6: 2.612}
 # 800 ms is Asterisk's `after_greeting_silence`, 1,200 ms Twilio's `MachineDetectionSpeechEndThreshold`.
 PAUSES_S = (0.4, 0.5, 0.6, 0.8, 1.0, 1.2)
 
@@ -219,6 +226,47 @@ def _rules(report: Report, trials: list[Trial], caught: float) -> list[Rule]:
     return rules[rival.pause_s]
 
 
+def _others(report: Report, data: Path | None, settings: Amd) -> None:
+    """People whom nothing was chosen on, and whom no requirement was ever checked with."""
+    if data is None:
+        return
+    by_corpus: dict[str, list[bool]] = {}
+    for call in amd_calls.others(data, report.seed):
+        by_corpus.setdefault(call.name.split()[0], []).append(tried(call, settings).ever_machine)
+    for name, taken in by_corpus.items():
+        report.row(f"people of {name}, in noise, taken for machines", "", told(taken))
+
+
+def least_costs(trials: Sequence[Trial]) -> dict[str, float]:
+    """By language, the dearest of `CHOOSE_COSTS` at which anybody is taken for a machine, else the least of them."""
+    found: dict[str, float] = {}
+    for t in trials:
+        worst = max((cost for cost, (_, ever) in t.by_cost.items() if ever), default=CHOOSE_COSTS[0])
+        found[t.call.language] = max(worst, found.get(t.call.language, 0.0))
+    return found
+
+
+def next_language(costs: Sequence[float]) -> float:
+    """The cost at which a further language has nobody taken for a machine, with a chance of CHOOSE_CHANCE.
+
+    Prediction interval of one more value after these, whose logarithms are taken to be normal (Student's t).
+    """
+    logs = np.log(costs)
+    spread = float(logs.std(ddof=1)) * (1 + 1 / len(logs)) ** 0.5
+    return float(np.exp(logs.mean() + STUDENT_T[len(logs) - 1] * spread))
+
+
+def _choose(report: Report) -> None:
+    humans = [
+        call for more in range(CHOOSE_SEEDS) for call in amd_calls.fitting(report.seed + more) if not call.machine
+    ]
+    costs = least_costs([tried(call, Amd(), CHOOSE_COSTS) for call in humans])
+    for language, cost in sorted(costs.items(), key=lambda one: one[1]):
+        report.row(f"fitting set, {language}: nobody taken for a machine above a cost of", "", f"{cost:.1f}")
+    report.row(f"hang_up_cost, {100 * CHOOSE_CHANCE:.0f} % certain for one more language", "",
+               f"{next_language(list(costs.values())):.1f} ({len(humans)} calls)")  # fmt: skip
+
+
 def _nobody(report: Report, data: Path | None, settings: Amd) -> None:
     found = {}
     for name, pcm in amd_calls.nobody(data, report.seed).items():
@@ -268,6 +316,9 @@ def draw(file: Path, ours: Sequence[tuple[float, float, float]], rules: Sequence
 
 async def measure(report: Report, options: argparse.Namespace) -> None:
     data, settings = data_folder(options.data), Amd()
+    if options.choose:
+        _choose(report)
+        return
     costs = COSTS if options.plot else ()
     trials = [tried(call, settings, costs) for call in amd_calls.reported(data, report.seed, report.quick)]
     _set(report, trials)
@@ -276,6 +327,8 @@ async def measure(report: Report, options: argparse.Namespace) -> None:
     rules = _rules(report, trials, caught)
     _by_duration(report, trials)
     _nobody(report, data, settings)
+    if not report.quick:
+        _others(report, data, settings)
     if options.plot:
         curve = trade_off(trials)
         draw(Path(options.plot), curve, rules, settings.hang_up_cost)
@@ -289,6 +342,7 @@ async def measure(report: Report, options: argparse.Namespace) -> None:
 
 
 def _extend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--choose", action="store_true", help="work out hang_up_cost on the fitting set")
     parser.add_argument("--plot", default="", metavar="FILE.png", help="draw machines caught against humans hung up on")
 
 

@@ -8,7 +8,6 @@ it only. All audio is 8 kHz int16 as it leaves a G.711 line, from the moment of 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -45,6 +44,13 @@ MACHINE_ZH = ("您好，您拨打的用户暂时无法接听，请在提示音�
               "我会尽快回复您。",
               "对不起，您拨打的电话无人接听，请在听到提示音后留言，留言结束请按井号键。")  # fmt: skip
 OPENER_ZH = ("您好。", "你好，我是王芳。")
+MACHINE_EN = (
+    "You have called the office of Doctor Hill. All our lines are busy at present. Please speak after the beep.",
+    "Nobody can come to the telephone right now. Tell us who you are and what you need after the beep.",
+)
+OPENER_EN = ("Hello.", "Hi, Jane here.")
+SPOKEN_MACHINES = {"zh": (MACHINE_ZH, OPENER_ZH, ("cmn-latn-pinyin+f3", "cmn-latn-pinyin+m1")),
+                   "en": (MACHINE_EN, OPENER_EN, ("slt", "rms"))}  # fmt: skip
 
 FIT_SHORT = {"en-gb": ("Hello?", "Yes?", "Hi.", "Hello, hello?"), "de": ("Hallo?", "Ja bitte?", "Schmidt."),
              "nl": ("Hallo?", "Met Jan."), "pt-br": ("Alô?", "Oi, tudo bem?"), "yue": ("喂？", "你好。"),
@@ -124,12 +130,16 @@ def _machine(name: str, language: str, voice: str, opening: np.ndarray | None, b
     return Answered(name, True, group, language, voice, np.concatenate(parts), lead_s, speech_s, pause_s, end_s)
 
 
+def _need_prompts() -> None:
+    """Raises Unavailable with the packages to install where recorded prompts are missing."""
+    missing = [x for x, voice in PROMPT_VOICES.items() if not (SOUNDS / voice / "vm-intro.wav").is_file()]
+    if missing:
+        packages = " ".join(f"asterisk-core-sounds-{language}-wav" for language in missing)
+        raise Unavailable(f"no recorded prompts in {SOUNDS}: apt-get install {packages}, or use --quick")
+
+
 def _prompt(language: str, name: str) -> np.ndarray:
-    path = SOUNDS / PROMPT_VOICES[language] / f"{name}.wav"
-    if not path.is_file():
-        package = f"asterisk-core-sounds-{language}-wav"
-        raise Unavailable(f"no recorded prompt {path}: apt-get install {package}")
-    return _trimmed(read_wav(path))
+    return _trimmed(read_wav(SOUNDS / PROMPT_VOICES[language] / f"{name}.wav"))
 
 
 def _beep(language: str) -> np.ndarray:
@@ -139,11 +149,10 @@ def _beep(language: str) -> np.ndarray:
     return pcm[: np.flatnonzero(level > level.max() / 10)[-1] + 1]
 
 
-def _recorded_machines(languages: Sequence[str], each: int, rng: random.Random) -> list[Answered]:
+def _recorded_machines(each: int, rng: random.Random) -> list[Answered]:
     """Voicemail of a switchboard: `each` a language with a full greeting, and half as many that open briefly."""
     found = []
-    for language in languages:
-        voice = PROMPT_VOICES[language]
+    for language, voice in PROMPT_VOICES.items():
         beep = _beep(language)
         for index in range(each + each // 2):
             digits = [_prompt(language, f"digits/{rng.randint(0, 9)}") for _ in range(rng.randint(2, 4))]
@@ -161,23 +170,24 @@ def _recorded_machines(languages: Sequence[str], each: int, rng: random.Random) 
     return found
 
 
-def _mandarin_machines(each: int, rng: random.Random) -> list[Answered]:
+def _spoken_machines(language: str, each: int, rng: random.Random) -> list[Answered]:
+    """Greetings in two synthetic voices: `each` in full, and half as many that open briefly."""
+    texts, openers, voices = SPOKEN_MACHINES[language]
     found = []
     for index in range(each + each // 2):
-        voice = ("cmn-latn-pinyin+f3", "cmn-latn-pinyin+m1")[index % 2]
-        opening = speak(OPENER_ZH[index % len(OPENER_ZH)], "zh", voice) if index >= each else None
-        text = MACHINE_ZH[index % len(MACHINE_ZH)]
-        found.append(_machine(f"zh {index}", "zh", voice, opening, [speak(text, "zh", voice)], tone(1_000, 0.5), rng))
+        voice = voices[index % len(voices)]
+        opening = speak(openers[index % len(openers)], language, voice) if index >= each else None
+        body = [speak(texts[index % len(texts)], language, voice)]
+        found.append(_machine(f"{language} {index}", language, voice, opening, body, tone(1_000, 0.5), rng))
     return found
 
 
-def _hellos(languages: Sequence[str], rng: random.Random) -> list[Answered]:
+def _hellos(rng: random.Random) -> list[Answered]:
     """`hello` of Debian's recorded voices."""
     found = []
-    for language in languages:
+    for language, voice in PROMPT_VOICES.items():
         if language != "es":
             hello = _prompt(language, "hello")
-            voice = PROMPT_VOICES[language]
             found.append(_human(f"hello {language}", "human, a word", language, voice, hello, hello, rng))
     return found
 
@@ -225,16 +235,32 @@ def _spoken_humans(count: int, words: int, rng: random.Random) -> list[Answered]
 def reported(data: Path | None, seed: int, quick: bool = False) -> list[Answered]:
     """The set that figures are told of, every call on a quiet line and once more in noise.
 
-    quick: a few of each, from what is installed. Raises Unavailable when something is missing otherwise.
+    quick: a few synthetic ones of each, from what `scripts/setup` installs. Raises Unavailable when recordings are
+    missing otherwise, with the packages that hold them.
     """
     rng = corpus.seeded(seed)
-    languages = [*PROMPT_VOICES]
     if quick:
-        languages = [x for x in languages if (SOUNDS / PROMPT_VOICES[x]).is_dir()][:2]
-    calls = [] if quick and data is None else _recorded_humans(data, 6 if quick else 110, rng)
-    calls += _hellos(languages, rng) + _spoken_humans(3 if quick else 60, 1 if quick else len(SHORT_ZH), rng)
-    calls += _recorded_machines(languages, 2 if quick else 16, rng) + _mandarin_machines(2 if quick else 8, rng)
+        calls = _spoken_humans(3, 1, rng) + _spoken_machines("en", 2, rng) + _spoken_machines("zh", 2, rng)
+    else:
+        _need_prompts()
+        calls = _recorded_humans(data, 110, rng) + _hellos(rng) + _spoken_humans(60, len(SHORT_ZH), rng)
+        calls += _recorded_machines(16, rng) + _spoken_machines("zh", 8, rng)
     return [on_line(call, kind, data, rng) for call in calls for kind in ("quiet", "noise")]
+
+
+def others(data: Path, seed: int) -> list[Answered]:
+    """People of up to 4 s on whom nothing was chosen either, each in noise: Mandarin commands read by two people
+    (AISHELL), Mandarin questions to a bank (synthetic), English coffee orders and single words."""
+    rng = corpus.seeded(seed)
+    calls = []
+    for name, language in (("zh_aishell_sample", "zh"), ("zh_caller", "zh"), ("en_coffee_commands", "en"),
+                           ("speech_commands_v1", "en")):  # fmt: skip
+        said = [(u, _trimmed(u.pcm)) for u in corpus.recorded(data, name, language)]
+        for utterance, pcm in said:
+            if len(pcm) <= LONG_S * RATE_HZ:
+                group = "human, a word" if len(pcm) <= SHORT_S * RATE_HZ else "human, 2-4 s"
+                calls.append(_human(f"{name} {utterance.name}", group, language, utterance.speaker, pcm, pcm, rng))
+    return [on_line(call, "noise", data, rng) for call in calls]
 
 
 def fitting(seed: int, quick: bool = False) -> list[Answered]:

@@ -81,7 +81,7 @@ class LineSettings(msgspec.Struct, frozen=True):
 class Amd(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Answering-machine detection on the calls that jobs place."""
 
-    hang_up_cost: Annotated[float, msgspec.Meta(ge=1, le=1_000_000)] = 20.0
+    hang_up_cost: Annotated[float, msgspec.Meta(ge=1, le=1_000_000)] = 16.0
     """Hanging up on one human is as bad as speaking to so many machines. More makes it slower to say `machine`."""
     machine_share: Annotated[float, msgspec.Meta(ge=0.01, le=0.99)] = 0.3
     """Share of answered calls that a machine answers, as far as is known beforehand."""

@@ -6,16 +6,20 @@ Frozen records, as the store keeps and HTTP shows them. Times are aware datetime
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 import msgspec
 
+from ivr.line.messages import Cause
+
 Kind = Literal["verification", "plan"]
 State = Literal["queued", "held", "claimed", "dialing", "in_call", "done", "failed", "cancelled", "expired"]
 Outcome = Literal[
-    "reached", "busy", "no_answer", "rejected", "machine", "hung_up", "wrong_person", "failed", "unknown", "cancelled"
-]
+    "reached", "busy", "no_answer", "rejected", "unallocated", "machine", "hung_up", "postponed",
+    "wrong_person", "failed", "unknown", "cancelled",
+]  # fmt: skip
 Disposition = Literal[
     "confirmed", "denied", "not_verified", "wrong_person", "unreachable", "machine", "declined", "completed",
     "expired", "cancelled",
@@ -23,6 +27,7 @@ Disposition = Literal[
 Rule = Literal[
     "not_before", "retry", "window", "holiday", "zone", "do_not_call", "number_busy", "number_cap", "contact_cap",
     "gap", "paused", "breaker", "calls_at_once", "calls_per_second", "trunk", "policy", "dialer",
+    "line",
 ]  # fmt: skip
 
 OPEN: tuple[State, ...] = ("claimed", "dialing", "in_call")
@@ -128,7 +133,7 @@ class Load(_Record, frozen=True):
         started_at, trunk_started_at: the start of the latest attempt; None: none lately.
         ended: attempts of the policy that ended lately, the latest first.
         paused: why a person paused the policy or everything; empty: nobody did.
-        dialer: whether anything is there that dials.
+        dialer: whether anything is there that dials. line: whether it has a line for it.
     """
 
     open: int = 0
@@ -139,6 +144,7 @@ class Load(_Record, frozen=True):
     ended: tuple[Ended, ...] = ()
     paused: str = ""
     dialer: bool = True
+    line: bool = True
 
 
 class Callee(_Record, frozen=True):
@@ -193,6 +199,9 @@ class Deciding(Protocol):
     def trunk_of(self, policy: str) -> str:
         """The trunk that a policy names, empty when it names none."""
 
+    def version(self, policy: str) -> str:
+        """What a policy says now, as a hash."""
+
     def gates(self, policy: str, load: Load, now: datetime) -> tuple[Hold, ...]:
         """What keeps every job of a policy."""
 
@@ -221,6 +230,46 @@ class Claim(_Record, frozen=True):
     job: Job
     attempt: Attempt
     proof: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """What a call that we make is given.
+
+    Attributes:
+        given: what its dialplan is told. proof: what the customer must prove to know; it stays in memory.
+        language: the one it begins in. zone: IANA name of the callee's time zone, empty when it is not one.
+        amd: whether it is asked who answers.
+        call: id of the call in the records; the call takes one of its own when empty.
+    """
+
+    given: Mapping[str, str] = field(default_factory=dict)
+    proof: Mapping[str, str] = field(default_factory=dict, repr=False)
+    language: str = "en"
+    zone: str = ""
+    amd: bool = False
+    call: str = ""
+
+
+@dataclass(frozen=True)
+class CallResult:
+    """What a call that we made came to.
+
+    Attributes:
+        cause, by: how its leg ended, and by whom.
+        outcome: what its plan ended with; empty: it did not come to its end.
+        disposition: what the plan says of the job; empty: nothing.
+        again_at: when they want to be rung again, ISO 8601 with its offset. suppress: why they are not to be any more.
+        facts: what is testified of it.
+    """
+
+    cause: Cause
+    by: Literal["them", "us"]
+    outcome: str = ""
+    disposition: str = ""
+    again_at: str = ""
+    suppress: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Idle(_Record, frozen=True):

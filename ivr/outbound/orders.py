@@ -22,7 +22,7 @@ from ivr.outbound.job import Callee, Job, Kind, Load, NewJob
 from ivr.outbound.policy import Rules
 from ivr.outbound.proof import ProofBox, plain_hash
 from ivr.outbound.windows import zone_of
-from ivr.outbound.zones import phone_fault
+from ivr.outbound.zones import phone_fault, zones_of
 
 METADATA_BYTES = 4_096
 KEY_CHARS = 128
@@ -209,6 +209,26 @@ class Orders:
             return job
         due_at, held_by = decision.next_at or now + RECHECK, decision.holds[0].rule
         return msgspec.structs.replace(job, state="held", due_at=due_at, held_by=held_by)
+
+
+def told(job: Job) -> dict[str, str]:
+    """What the dialplan of a job is given, name -> text: the transaction with its words, or the order's variables."""
+    body = job.body
+    if job.kind != "verification":
+        return {name: _text(value) for name, value in body.get("variables", {}).items() if value is not None}
+    given = {name: str(value) for name, value in body["transaction"].items() if value is not None}
+    asks = {"asks": " ".join(body["asks"])}
+    return given | asks | {name: body[name] for name in ("name", "phrase") if body.get(name)}
+
+
+def zone_for(job: Job) -> str:
+    """The time zone that a call of a job speaks in; empty when the number may be in several."""
+    zones = (job.timezone,) if job.timezone else zones_of(job.phone)
+    return zones[0] if len(zones) == 1 else ""
+
+
+def _text(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def decoded(body: bytes, kind: type[msgspec.Struct]) -> Any:

@@ -104,7 +104,7 @@ class Dialled:
                     return leg
         except TimeoutError:
             self._abandon()
-            return DialOutcome("failed", 0, "the line process did not answer")
+            return DialOutcome("line_lost", 0, "the line process did not answer")
         except BaseException:
             self._abandon()
             raise

@@ -94,13 +94,14 @@ class LinePool:
         edge: Edge | None = None,
         launch: Callable[[int], Awaitable[Child]] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        on_free: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_incoming` runs in a task per call, and its leg is hung up when it returns.
 
         `apology` maps a language to a WAV file for callers whose brain died, `fallback_uri` is where they are sent.
         `agents` are SIP URIs that may be dialled without a trunk, those of the configuration by default.
         `edge` stands in front of several line processes, Kamailio by default.
-        `launch` starts line `index`; real processes by default.
+        `launch` starts line `index`; real processes by default. `on_free` is called when a leg is free again.
         """
         self._config = config
         self._on_incoming = on_incoming
@@ -108,6 +109,7 @@ class LinePool:
         several = config.lines.processes > 1
         self.edge = edge if edge is not None or not several else KamailioEdge(config, self._policy.agents)
         self._clock = clock
+        self._on_free = on_free
         self._launch = launch or (lambda _index: LineProcess.start(secret_names(config)))
         self._runtime = private_folder("lines")
         self._requests = itertools.count(1)
@@ -237,6 +239,10 @@ class LinePool:
         else:
             leg.hangup()
 
+    def room(self, keep: int = 0) -> int:
+        """Legs that calls out may take now: `keep` are left free, besides those that are for transfers."""
+        return 0 if self._draining else max(0, self._free() - self._config.lines.reserve_legs - keep)
+
     def _free(self) -> int:
         return sum(line.capacity - line.used for line in self.lines)
 
@@ -250,6 +256,8 @@ class LinePool:
             self._all_up.clear()
         if up and self._draining:
             line.send(Drain())
+        if up:
+            self._on_free()
         if self.edge is not None:
             self.edge.line_up(line.index, up)
 
@@ -272,6 +280,7 @@ class LinePool:
         if other is not None:
             self._partners.pop(other.id, None)
             other.bridging(Unbridge(other.number))
+        self._on_free()
 
     # Calls out -----------------------------------------------------------------------------------------------------
 
@@ -296,7 +305,7 @@ class LinePool:
         allowed = self._policy.ask(target, trunk, self._clock())
         if not isinstance(allowed, Allowed):
             log.info("not dialled", rule=allowed.rule)
-            return DialOutcome("not_allowed", 0, allowed.words)
+            return DialOutcome("full" if allowed.rule == "limit" else "not_allowed", 0, allowed.words)
         if self._draining:
             return DialOutcome("shutdown", 0, "draining")
         info = LegInfo("out", allowed.uri, peer=allowed.peer, language=language)

@@ -265,8 +265,10 @@ def _named_aside(
     own = understood.slots.get(asked.name)
     if asked in places and own is not None and own.confidence >= _SURE_ASIDE * hypothesis.confidence:
         found.setdefault(asked.name, own)
-    known = " ".join(" ".join(expected.pinyin(q)) for q in answer.entry.questions.get(language, ()))
-    return {n: f for n, f in found.items() if " ".join(expected.pinyin(f.text)) not in known}
+    written = "\n".join(answer.entry.questions.get(language, ()))
+    known = " ".join(" ".join(expected.pinyin(q)) for q in written.splitlines())
+    # As written too: cut out of its phrase, a character may be read otherwise (跨行转账).
+    return {n: f for n, f in found.items() if f.text not in written and " ".join(expected.pinyin(f.text)) not in known}
 
 
 def _digression(hypothesis: Hypothesis, language: str, answer: Answer) -> Understood:

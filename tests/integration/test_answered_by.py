@@ -35,7 +35,7 @@ async def callee(call) -> None:
     language, voice, text, beeps, _ = CALLEES[call.invite.uri.partition(":")[2].partition("@")[0]]
     said = [np.zeros(2_400, np.int16), speak(text, language, voice)]
     if beeps:
-        said += [np.zeros(4_000, np.int16), tone(1_000, 0.4), np.zeros(4_000, np.int16)]
+        said += [np.zeros(4_000, np.int16), tone(1_000, 0.8), np.zeros(4_000, np.int16)]
     await call.ring(183)
     await call.say(tone(425, 0.6), trim=False)
     await call.accept()

@@ -366,10 +366,10 @@ async def test_caps_count_a_contact_over_its_numbers_and_clients_apart(desk):
     for number in range(3):
         await desk.add(contact="c7", policy=limited, phone=f"+8613900000{number:03}")
         await desk.jobs.finish(await desk.claim(), "reached", "confirmed")
-    around = await desk.pages.surroundings((await desk.add(contact="c7")).id, RULES.trunk_of, True, desk.now)
+    around = await desk.pages.surroundings((await desk.add(contact="c7")).id, RULES.trunk_of, desk.now)
     assert len(around.callee.contact_started) == 3
     theirs = await desk.add(contact="c7", client="insurer")
-    assert (await desk.pages.surroundings(theirs.id, RULES.trunk_of, True, desk.now)).callee.contact_started == ()
+    assert (await desk.pages.surroundings(theirs.id, RULES.trunk_of, desk.now)).callee.contact_started == ()
 
 
 async def test_pages_are_filtered_and_end(desk):
@@ -484,6 +484,77 @@ async def test_two_servers_keep_a_limit_together(backend):
             await one.add(policy="one")
         ids = await asyncio.gather(*(desk.claimed_ids() for desk in (one, two) * 3))
         assert sum(map(len, ids)) == 1
+
+
+async def test_who_asks_to_be_rung_later_is_rung_then(desk):
+    job = await desk.add()
+    later = desk.now + timedelta(hours=2)
+    held = await desk.jobs.finish(await desk.claim(), "postponed", again_at=later)
+    assert (held.state, held.held_by, held.due_at) == ("held", "not_before", later)
+    await desk.idle()
+    desk.later(2 * 3_600)
+    assert (await desk.claim()).job.id == job.id
+
+
+async def test_who_asks_for_a_time_after_the_end_is_not_rung_again(desk):
+    await desk.add()
+    over = await desk.jobs.finish(await desk.claim(), "postponed", again_at=desk.now + timedelta(hours=7))
+    assert (over.disposition, over.state) == ("not_verified", "done")
+
+
+async def test_who_asks_never_to_be_rung_is_on_the_list_by_the_same_transaction(desk):
+    job, other = await desk.add(phone=PHONE), await desk.add(phone=PHONE, policy="office")
+    over = await desk.jobs.finish(await desk.claim(), "reached", "declined", suppress="客户要求")
+    assert over.disposition == "declined"
+    entry = await desk.pages.suppression(PHONE, "office", desk.now)
+    assert (entry.reason, entry.policy, entry.expires_at) == ("客户要求", "", None)
+    assert "suppressed" in await desk.kinds(job.id)
+    await desk.idle()
+    assert (await desk.pages.job(other.id)).disposition == "declined"
+
+
+async def test_a_claim_that_is_given_back_leaves_no_attempt(desk):
+    job = await desk.add()
+    claim = await desk.claim()
+    await desk.jobs.dialing(claim, "call1")
+    for _ in range(2):
+        await desk.jobs.release(claim, "nothing rang: no leg is free", timedelta(seconds=5))
+    found = await desk.pages.job(job.id)
+    assert (found.state, found.attempts, found.held_by) == ("held", 0, "line")
+    assert (await desk.pages.events(job.id)).attempts == ()
+    await desk.idle()
+    desk.later(5)
+    again = await desk.claim()
+    assert again.job.fence > claim.job.fence
+    with pytest.raises(Stale):
+        await desk.jobs.answered(claim)
+
+
+async def test_an_attempt_that_is_held_is_not_taken_for_dead_by_its_own_process(desk):
+    job = await desk.add()
+    claim = await desk.claim()
+    desk.jobs.hold(claim)
+    desk.later(LEASE_S + 1)
+    assert await desk.jobs.sweep() == 0
+    desk.jobs.lose(claim)
+    assert await desk.jobs.sweep() == 1
+    assert (await desk.pages.job(job.id)).disposition == "unreachable"
+
+
+async def test_old_jobs_go_with_all_that_was_written_of_them_and_the_chain_goes_on(desk):
+    old = await desk.add(callback_url="https://bank.example/x", phone=PHONE)
+    await desk.jobs.finish(await desk.claim(), "reached", "confirmed")
+    desk.later(86_400 * 8)
+    waiting = await desk.add()
+    assert await desk.jobs.purge(7) == 1
+    assert await desk.pages.job(old.id) is None
+    assert (await desk.pages.events(old.id)).attempts == ()
+    assert await desk.pages.evidence(old.id) is None
+    assert await desk.pages.webhooks(old.id) == ()
+    for table in ("jobs", "attempts", "job_events", "webhooks", "evidence"):
+        assert PHONE not in str(desk.backend.execute(f"SELECT * FROM {table}"))
+    await desk.jobs.finish(await desk.claim(), "reached", "denied")
+    assert (await desk.pages.evidence(waiting.id)).index == 2
 
 
 async def test_another_server_takes_over_after_the_lease(backend):

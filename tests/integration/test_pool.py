@@ -70,9 +70,9 @@ def hello(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def voicemail(tmp_path_factory) -> str:
-    """A greeting, half a second, a beep of 400 ms and silence."""
+    """A greeting, half a second, a beep of 800 ms and silence."""
     path = spoken(tmp_path_factory.mktemp("voicemail"), GREETING)
-    beep = (6_000 * np.sin(2 * np.pi * 1_000 * np.arange(6_400) / 16_000)).astype(np.int16)
+    beep = (6_000 * np.sin(2 * np.pi * 1_000 * np.arange(12_800) / 16_000)).astype(np.int16)
     with wave.open(path, "rb") as file:
         said = np.frombuffer(file.readframes(file.getnframes()), np.int16)
     with wave.open(path, "wb") as file:

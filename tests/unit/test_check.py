@@ -294,9 +294,9 @@ def test_outbound_calls_say_what_they_lack(house, monkeypatch):
     monkeypatch.setenv("IVR_EVIDENCE_KEY", "A" * 43 + "=")
     monkeypatch.delenv("IVR_PROOF_KEY", raising=False)
     with (house / "config.toml").open("a") as file:
-        file.write("\n[outbound.policies.fraud]\nalways = true\n")
+        file.write("\n[outbound]\ninbound_legs = 4\n[outbound.policies.fraud]\nalways = true\n")
     status, said = run()
     assert status == 0, said
     notes = [line for line in said if line.startswith("note:")]
-    assert any("nothing dials them yet" in note for note in notes)
+    assert any("no line is left for them" in note for note in notes)
     assert any("IVR_PROOF_KEY is not set: no verification is taken" in note for note in notes)

@@ -63,8 +63,19 @@ def test_the_first_utterance_ends_with_the_first_long_enough_pause():
     assert amd.first_utterance(heard, 0.8)[0] == pytest.approx(1.3, abs=0.05)
 
 
-def test_missing_prompts_are_named_with_their_package(monkeypatch, tmp_path, capsys):
+def test_missing_prompts_are_named_with_their_packages(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(amd_calls, "SOUNDS", tmp_path)
-    monkeypatch.setattr(amd_calls, "_recorded_humans", lambda *_: [])
     assert bench.main(["amd"]) == 2
-    assert "apt-get install asterisk-core-sounds-en-wav" in capsys.readouterr().err
+    packages = " ".join(f"asterisk-core-sounds-{language}-wav" for language in ("en", "es", "fr", "it", "ru"))
+    assert f"apt-get install {packages}" in capsys.readouterr().err
+
+
+def test_the_cost_is_chosen_with_room_for_a_language_that_is_not_in_the_set():
+    def person(language, taken_up_to):
+        call = Answered("", False, "human, a word", language, "", np.zeros(0, np.int16), 0.0, 1.0)
+        return amd.Trial(call, (), {c: (c <= taken_up_to, c <= taken_up_to) for c in amd.CHOOSE_COSTS}, {})
+
+    needed = amd.least_costs([person("nl", 0), person("nl", 10), person("sv", 0), person("pl", 1_000)])
+    assert needed == pytest.approx({"nl": 10.0, "sv": 1.0, "pl": 1_000.0})
+    assert amd.next_language([5.0, 5.0, 5.0]) == pytest.approx(5.0)
+    assert amd.next_language([1.0, 2.0, 4.0]) == pytest.approx(2 * 2 ** (4.849 * (4 / 3) ** 0.5), rel=1e-3)
