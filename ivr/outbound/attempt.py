@@ -74,7 +74,7 @@ class Attempt:
         self.has_leg = False
         self._hands = hands
         self._leg: Leg | None = None
-        self._rang = False
+        self._dialled = False
         self._looked = asyncio.Event()
         self._ended_by: Literal["", "cancelled", "stale", "lease"] = ""
 
@@ -106,7 +106,7 @@ class Attempt:
         except asyncio.CancelledError:
             if not self._ended_by:
                 raise
-            over = _Over("unknown" if self._rang else None, detail="ended while it rang")
+            over = _Over("unknown" if self._dialled else None, detail="given up while it rang")
         if self._ended_by == "stale":
             raise Stale("its lease ran out, or it was ended by another hand")
         if self._ended_by == "cancelled" and over.disposition is None:
@@ -127,13 +127,14 @@ class Attempt:
             await hands.jobs.dialing(self.claim, outgoing.call)
         except Unavailable as error:
             return _Over(None, detail=str(error))
+        self._dialled = True
         answer = await hands.lines.dial(
             job.phone, hands.rules.trunk_of(job.policy) or None, timeout_ms=hands.rules.ring_s(job.policy) * 1000,
             language=job.language, on_leg=self._on_leg, amd=hands.rules.amd(job.policy),
         )  # fmt: skip
         if isinstance(answer, DialOutcome):
             words = " ".join(str(part) for part in (answer.code or "", answer.reason or answer.cause) if part)
-            return _Over(outcomes.not_answered(answer.cause, answer.code, self._rang), detail=words)
+            return _Over(outcomes.not_answered(answer.cause, answer.code, answer.sent), detail=words)
         self._leg, at = answer, hands.jobs.now()
         metrics.job_answered(job.policy, self._since_due_s())
         log.info("answered", leg=answer.id)
@@ -172,7 +173,7 @@ class Attempt:
         return Outgoing(given, proof, job.language, zone_for(job), amd, uuid.uuid4().hex)
 
     def _on_leg(self, leg: Leg) -> None:
-        self._leg, self._rang, self.has_leg = leg, True, True
+        self._leg, self.has_leg = leg, True
         metrics.job_rang(self.claim.job.policy, self._since_due_s())
         log.info("dials", leg=leg.id, policy=self.claim.job.policy, attempts=self.claim.job.attempts)
 

@@ -161,20 +161,16 @@ def callee(connection: sa.Connection, job: Job, now: datetime) -> Callee:
     asked = {"number": job.phone, "contact": contact_key(job), "since": now - DAY}
     to_number = connection.execute(_TO_NUMBER, asked).all()
     to_contact = connection.execute(_TO_CONTACT, asked).all() if asked["contact"] else ()
+    proving = job.kind == "verification" and (to_number or to_contact)
+    failed = connection.scalars(_PROOFS_FAILED, asked) if proving else ()
     return Callee(
         number_started=tuple(row.started_at for row in to_number),
         contact_started=tuple(row.started_at for row in to_contact),
         number_ended_at=max((row.ended_at for row in to_number if row.ended_at is not None), default=None),
         open_until=max((row.lease_until for row in to_number if row.ended_at is None), default=None),
         suppression=suppression(connection, job.phone, job.policy, now),
-        failed_proofs=_failed_proofs(connection, asked)
-        if job.kind == "verification" and (to_number or to_contact)
-        else 0,
+        failed_proofs=sum(body["answers"] for body in failed),
     )
-
-
-def _failed_proofs(connection: sa.Connection, asked: Mapping[str, Any]) -> int:
-    return sum(body["answers"] for body in connection.scalars(_PROOFS_FAILED, asked))
 
 
 def suppression(connection: sa.Connection, phone: str, policy: str, now: datetime) -> Suppression | None:

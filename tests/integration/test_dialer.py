@@ -304,6 +304,25 @@ async def test_a_job_whose_plan_was_removed_fails_and_says_so(desk):
     assert desk.world.dialled == []
 
 
+async def test_a_line_that_dies_with_the_invite_on_its_way_may_have_rung(desk):
+    (line,) = desk.world.lines
+    line._dial = lambda _command: line.kill()
+    job = await desk.order()
+    assert (await desk.until(job, "failed")).disposition == "unreachable"
+    assert await desk.outcomes(job) == [("unknown", "the line process ended")]
+
+
+async def test_what_is_cancelled_on_its_way_to_the_line_is_no_claim_to_give_back(desk):
+    (line,) = desk.world.lines
+    handed = asyncio.Event()
+    line._dial = lambda _command: handed.set()
+    job = await desk.order()
+    await handed.wait()
+    await desk.outbound.cancel(job.id, "bank")
+    await desk.until(job, "cancelled")
+    assert [outcome for outcome, _ in await desk.outcomes(job)] == ["cancelled"]
+
+
 async def test_a_trunk_that_has_had_its_calls_of_the_hour_gives_the_job_back(tmp_path):
     outbound = Outbound(policies={"free": FREE})
     async with running(tmp_path, outbound, limits=TrunkLimits(calls_per_hour=1)) as desk:
