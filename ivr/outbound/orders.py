@@ -212,11 +212,19 @@ class Orders:
 
 
 def told(job: Job) -> dict[str, str]:
-    """What the dialplan of a job is given, name -> text: the transaction with its words, or the order's variables."""
+    """What the dialplan of a job is given, name -> text: the transaction with its words, or the order's variables.
+
+    The time of a transaction is by the clock of whoever is rung.
+    """
     body = job.body
     if job.kind != "verification":
         return {name: _text(value) for name, value in body.get("variables", {}).items() if value is not None}
     given = {name: str(value) for name, value in body["transaction"].items() if value is not None}
+    if "at" in given:
+        at = datetime.fromisoformat(given.pop("at"))
+        at = at.astimezone(zone_of(zone_for(job)) or at.tzinfo)
+        given |= {"date": at.date().isoformat(), "time": f"{at:%H:%M}"}
+    given["amount"] = f"{given['amount']} {given.pop('currency')}"
     asks = {"asks": " ".join(body["asks"])}
     return given | asks | {name: body[name] for name in ("name", "phrase") if body.get(name)}
 
