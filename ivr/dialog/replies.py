@@ -202,7 +202,7 @@ def weighed(state: State, step: Prove, evidence: Evidence) -> Reply:
     asked = {part.proof for part in step.fields}
     scores = [each.score for each in state.evidence if each.field in asked]
     if sum(scores) >= step.accept:
-        return Reply(state, step.proven, "proven", learnt=True)
+        return Reply(replace(state, proven=True), step.proven, "proven", learnt=True)
     if sum(scores) <= step.reject or len(scores) >= answers(step, state):
         return Reply(state, step.failed, "failed", learnt=True)
     return Reply(state, step.name, learnt=True)

@@ -248,6 +248,7 @@ class State:
         outcome, status: of the last lookup or transfer.
         faults: steps that failed.
         proofs: names of what can be proven in this call; `evidence`: every answer that was weighed for one.
+        proven: the answers were likely enough.
         concluded: what the call has come to so far.
     """
 
@@ -276,5 +277,6 @@ class State:
     faults: int = 0
     proofs: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    proven: bool = False
     concluded: Conclude = Conclude()
     ended: bool = False

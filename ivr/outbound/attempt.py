@@ -168,7 +168,7 @@ class Attempt:
                 raise ValueError("the server has no key to open what the customer must prove")
             proof = box.open(claim.job.id, claim.proof)
         job, rules = claim.job, self._hands.rules
-        given = told(job, rules.tries_left(job.policy, claim.failed_proofs))
+        given = told(job, rules.answers_left(job.policy, claim.failed_proofs))
         amd = rules.amd(job.policy) is not None
         return Outgoing(given, proof, job.language, zone_for(job), amd, uuid.uuid4().hex)
 

@@ -212,11 +212,11 @@ class Orders:
         return msgspec.structs.replace(job, state="held", due_at=due_at, held_by=held_by)
 
 
-def told(job: Job, tries_left: int) -> dict[str, str]:
+def told(job: Job, answers_left: int) -> dict[str, str]:
     """What the dialplan of a job is given, name -> text: the transaction in its words, or the order's variables.
 
     `date` and `time` of a transaction are by the clock of its customer, where that is one clock, else by that of the
-    order. `tries_left`: answers to identity questions that are left.
+    order. `answers_left`: answers to identity questions that are left.
     """
     body = job.body
     if job.kind != "verification":
@@ -227,7 +227,7 @@ def told(job: Job, tries_left: int) -> dict[str, str]:
     given = {
         "name": body.get("name"), "phrase": body.get("phrase"), "merchant": transaction["merchant"],
         "amount": f"{transaction['amount']} {transaction['currency']}", "card_last4": transaction.get("card_last4"),
-        "date": f"{at:%Y-%m-%d}", "time": f"{at:%H:%M}", "tries_left": str(tries_left),
+        "date": f"{at:%Y-%m-%d}", "time": f"{at:%H:%M}", "answers_left": str(answers_left),
     }  # fmt: skip
     return {name: value for name, value in given.items() if value}
 

@@ -11,8 +11,9 @@ import hashlib
 import hmac
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ivr.turn import Evidence, Expectation, Hypothesis, Understood
 from ivr.understanding import identity, understand
@@ -104,3 +105,18 @@ class Proofs:
 
     def _hash(self, proof: str, value: str) -> str:
         return hmac.new(self.key, f"{proof} {value}".encode(), hashlib.sha256).hexdigest()[:_HASH_CHARS]
+
+
+def testimony(evidence: Sequence[Evidence], proven: bool) -> dict[str, Any]:
+    """What is testified of a check, in whole numbers: each answer by its score in thousandths of a nat."""
+    answers = [
+        {
+            "field": e.field,
+            "by": e.by,
+            "score_millinats": round(e.score * 1000),
+            "rank": e.rank,
+            "hashes": list(e.hashes),
+        }
+        for e in evidence
+    ]
+    return {"proven": proven, "answers": answers}

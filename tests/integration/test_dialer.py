@@ -159,7 +159,7 @@ async def test_a_verification_is_given_its_transaction_and_its_proof_stays_in_me
     assert given.proof == PROOF
     assert given.given == {
         "amount": "129.90 CNY", "merchant": "京东", "date": "2026-11-23", "time": "09:30", "name": "王小明",
-        "phrase": "海棠", "tries_left": "3",
+        "phrase": "海棠", "answers_left": "3",
     }  # fmt: skip
     assert (given.zone, given.amd) == ("Asia/Shanghai", True)
     assert PROOF["birth_date"] not in repr(given)
