@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import os
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -26,6 +27,8 @@ from ivr.dialog.plan import Plan
 from ivr.dialog.state import (
     KEY_TIMEOUT_MS,
     Action,
+    Compare,
+    Compared,
     Conclude,
     Connect,
     Connected,
@@ -60,13 +63,14 @@ from ivr.telephony.leg import Leg
 from ivr.telephony.pool import LinePool
 from ivr.turn import Expectation
 from ivr.turn_log import CameIn, TurnLog, now
-from ivr.understanding.understand import understand
+from ivr.understanding import proving
 from ivr.voicemail import MessageTaker
 
 log = structlog.get_logger(__name__)
 
 INBOX_LIMIT = 1_024
 GOODBYE_WITHIN_S = 30
+PROOF_KEY_BYTES = 32
 OVERHEAR_MS = 60_000
 """How long nothing need be said before who answered is known; the line's own limits are shorter."""
 
@@ -100,7 +104,8 @@ class Session:
         self._state = State(leg.info.language, leg.info.number)
         self._inbox: asyncio.Queue[object] = asyncio.Queue(INBOX_LIMIT)
         self._tasks: set[asyncio.Task[None]] = set()
-        meaning = functools.partial(understand, plan.vocabulary)
+        self._proofs = proving.Proofs(outgoing.proof if outgoing else {}, os.urandom(PROOF_KEY_BYTES))
+        meaning = functools.partial(self._proofs.heard, plan.vocabulary)
         self._listener = Listener(leg, house.recognizers, meaning, house.config.hearing, self._post, self._spawn)
         self._speaker = Speaker(leg, house.prompts, self._apology, self._spawn)
         self._messages = MessageTaker(leg, house.config.path(house.config.store.messages), self._post, self._spawn)
@@ -138,7 +143,8 @@ class Session:
         facts = await self._facts(cause, by) if self._outgoing is not None else {}
         come_to = self._concluded
         return CallResult(
-            cause, by, self._outcome, come_to.disposition, come_to.again_at, come_to.suppress, facts
+            cause, by, self._outcome, come_to.disposition, come_to.again_at, come_to.suppress,
+            0 if self._state.proven else len(self._state.evidence), facts,
         )  # fmt: skip
 
     async def _facts(self, cause: str, by: str) -> dict[str, Any]:
@@ -147,6 +153,7 @@ class Session:
             "id": self.id, "plan": {"name": self._plan.name, "version": self._plan.version},
             "language": self._state.language, "answered_by": self._pickup.verdict, "outcome": self._outcome,
             "ended": {"cause": cause, "by": by}, **self._turns.facts(),
+            "identity": proving.testimony(self._state.evidence, self._state.proven),
         }  # fmt: skip
         if self._recording:
             path = self._house.config.path(self._house.config.store.recordings) / self._recording
@@ -229,7 +236,7 @@ class Session:
         self._listener.close()
         self._started = True
         given = self._outgoing or Outgoing()
-        await self._step(Started(who, given.given, given.zone))
+        await self._step(Started(who, given.given, given.zone, tuple(given.proof)))
 
     def _overhear(self) -> None:
         """Listen to whoever answered, where it may be an assistant that asks who calls."""
@@ -262,7 +269,7 @@ class Session:
                 await self._key(digit)
             case _KeyTimeout(serial=serial) if serial == self._keys_serial:
                 await self._step(KeysEnded(), CameIn(keys=self._keys))
-            case Connected() | Fetched() | Recorded():
+            case Connected() | Fetched() | Recorded() | Compared():
                 await self._step(item)
             case PlayoutStarted():
                 await self._turns.playout_began(item, self._speaker.render_ms(item))
@@ -322,6 +329,9 @@ class Session:
                 self._house.backends.notify(action.backend, action.path, action.event, action.data)
             case Conclude():
                 self._concluded = action
+            case Compare(proof=proof, value=value):
+                self._listener.close()
+                self._post(Compared(self._proofs.keyed(proof, value)))
             case Connect() | Fetch() | End():
                 self._listener.close()
                 self._spawn(self._out(action))
@@ -341,7 +351,7 @@ class Session:
         self._mute(sensitive or self._speaker.sensitive)
         self._keys = ""
         self._turns.sensitive(sensitive)
-        self._listener.open(action.expectation, action.no_input_ms, self._hotword)
+        self._listener.open(self._proofs.listening(action.expectation), action.no_input_ms, self._hotword)
 
     def _wait_keys(self) -> None:
         serial = self._keys_serial

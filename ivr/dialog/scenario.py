@@ -19,6 +19,7 @@ from ivr.dialog.rehearsal import TYPED_CONFIDENCE, Rehearsal, describe, outcome_
 from ivr.dialog.shapes import LANGUAGE, Flag, Key, ListOf, MapOf, Number, Reading, Record, Text, Word
 from ivr.dialog.state import Connected, Fetch, Fetched, Input, Recorded, Silence, Speak, Started
 from ivr.errors import InvalidInput, Problem
+from ivr.understanding.proving import Proofs
 
 MAX_FETCHES = 20
 """Lookups that one turn may lead to."""
@@ -87,6 +88,7 @@ _CALL = {
     "now": Key(_TEXT, "date and time with zone, like 2026-11-23T10:00+08:00"),
     "answered_by": Key(Word(("human", "machine", "screening")), "who answers a call of ours"),
     "given": Key(_NAMED, "what the order of a call of ours gives the plan"),
+    "proof": Key(_NAMED, "what the other side must prove to know"),
     "backends": Key(ListOf(BACKEND), "what back ends answer; the first that fits"),
 }
 _TURNS = ListOf(TURN, 1, 1_000)
@@ -137,6 +139,7 @@ class Scenario:
     language: str
     now: datetime | None
     started: Started
+    proof: Mapping[str, str]
     backends: tuple[Backend, ...]
     turns: tuple[Turn, ...]
 
@@ -172,6 +175,7 @@ def _scenarios(values: Mapping[str, Any], reading: Reading) -> list[Scenario]:
             each["language"] or values.get("language", ""),
             _moment(each["now"] or values.get("now", ""), (*path, "now"), reading),
             Started(each["answered_by"] or values.get("answered_by") or "human", {**values["given"], **each["given"]}),
+            {**values["proof"], **each["proof"]},
             tuple(_backend(b) for b in (*each["backends"], *(values["backends"] if path else ()))),
             _turns(each["turns"], (*path, "turns"), reading),
         )
@@ -214,7 +218,8 @@ def _turns(values: tuple[Mapping[str, Any], ...], path: Path_, reading: Reading)
 
 def walk(plan: Plan, scenario: Scenario, now: datetime, written: Callable[[str, str], str]) -> Walked:
     """Walk `scenario` until it ends or goes otherwise. `written(text, language)`: a prompt as a person reads it."""
-    call = Rehearsal(plan, scenario.language or plan.languages[0], scenario.now or now, scenario.started)
+    language, proofs = scenario.language or plan.languages[0], Proofs(scenario.proof)
+    call = Rehearsal(plan, language, scenario.now or now, scenario.started, proofs)
     for index, turn in enumerate(scenario.turns):
         since = 0 if index == 0 else len(call.moments)
         wrong = _do(call, turn) or _look_up(call, scenario.backends) or _compare(call, turn, since, written)
