@@ -12,14 +12,13 @@ from collections.abc import Mapping
 from ivr import metrics
 from ivr.dialog.state import AnsweredBy as Who
 from ivr.line import messages as m
-from ivr.understanding.screening import asks_who_calls
+from ivr.understanding.screening import is_screening
 
 
 class Pickup:
     """Fed with events and words until it says who is there.
 
     Args:
-        language: in which an assistant would ask.
         amd: the line tells who answered; without, whoever answers is a person.
         patient: the dialplan has something to say to machines, so it is waited for their beep.
 
@@ -27,8 +26,10 @@ class Pickup:
         verdict: what the line said, for the evidence; None before.
     """
 
-    def __init__(self, language: str, amd: bool, patient: bool) -> None:
-        self._language, self._patient = language, patient
+    def __init__(self, amd: bool, patient: bool) -> None:
+        self._patient = patient
+        self._words = ""
+        self._machine = False
         self.amd = amd
         self.verdict: Mapping[str, str | int] | None = None
 
@@ -39,20 +40,25 @@ class Pickup:
                 return None if self.amd else "human"
             case m.AnsweredBy(by=by):
                 self._note(by, event.cause, event.at_ms)
-                if by != "machine":
-                    return "human"
-                return None if self._patient else "machine"
+                return self._is_machine() if by == "machine" else "human"
             case m.MachineAfterAll():
                 self._note("machine", event.cause, event.at_ms)
-                return None if self._patient else "machine"
+                return self._is_machine()
             case m.MachineReady():
                 return "machine"
             case _:
                 return None
 
     def heard(self, text: str) -> Who | None:
-        """The same of words that came before the dialog began."""
-        return "screening" if self.amd and asks_who_calls(text, self._language) else None
+        """The same of words that came before the dialog began; a person's tell nothing, a secretary asks the same."""
+        self._words = f"{self._words} {text}"
+        return self._is_machine() if self._machine and is_screening(self._words) else None
+
+    def _is_machine(self) -> Who | None:
+        self._machine = True
+        if is_screening(self._words):
+            return "screening"
+        return None if self._patient else "machine"
 
     def _note(self, by: str, cause: str, at_ms: int) -> None:
         self.verdict = {"by": by, "cause": cause, "at_ms": at_ms}

@@ -107,7 +107,7 @@ class Session:
         self._turns = TurnLog(house.store, self.id, self._speaker.account)
         self._kind = ""
         patient = bool(plan.starts["machine"] or plan.starts["screening"])
-        self._pickup = Pickup(leg.info.language, outgoing is not None and outgoing.amd, patient)
+        self._pickup = Pickup(outgoing is not None and outgoing.amd, patient)
         self._started = False
         self._concluded = Conclude()
         self._keys_serial = 0

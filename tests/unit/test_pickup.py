@@ -26,26 +26,30 @@ AFTER_ALL = MachineAfterAll(1, "talks_on", 7_000)
     ],
 )
 def test_the_line_says_who_is_there(amd, patient, events, said):
-    pickup = Pickup("en", amd, patient)
+    pickup = Pickup(amd, patient)
     assert [pickup.take(event) for event in events] == said
 
 
-@pytest.mark.parametrize(
-    ("language", "words", "who"),
-    [
-        ("en", "Please say your name and why you're calling.", "screening"),
-        ("zh", "请说出您的姓名和来电原因", "screening"),
-        ("en", "Please leave a message after the tone.", None),
-        ("zh", "请在提示音后留言", None),
-    ],
-)
-def test_an_assistant_says_what_it_is(language, words, who):
-    assert Pickup(language, True, True).heard(words) == who
-    assert Pickup(language, False, True).heard(words) is None
+SCREENING = ["Hi, the person you are calling is using a screening service. Say your name, and why you are calling.",
+             "您好，我是机主的电话助理，请问您是哪位，有什么事？"]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", SCREENING)
+def test_a_machine_that_asks_who_calls_is_an_assistant_however_late_it_says_so(words):
+    early, late = Pickup(True, True), Pickup(True, True)
+    assert [early.take(ANSWERED), early.heard(words), early.take(MACHINE)] == [None, None, "screening"]
+    assert [late.take(ANSWERED), late.take(MACHINE), late.heard(words)] == [None, None, "screening"]
+
+
+@pytest.mark.parametrize("words", ["Please leave a message after the tone.", "请在提示音之后留言。"])
+def test_a_mailbox_is_no_assistant_and_neither_is_a_person_who_asks(words):
+    mailbox, person = Pickup(True, True), Pickup(True, True)
+    assert [mailbox.take(MACHINE), mailbox.heard(words), mailbox.take(READY)] == [None, None, "machine"]
+    assert [person.heard(SCREENING[0]), person.take(HUMAN)] == [None, "human"]
 
 
 def test_the_verdict_is_kept_as_it_was_reached_last():
-    pickup = Pickup("en", True, True)
+    pickup = Pickup(True, True)
     for event in (ANSWERED, HUMAN, AFTER_ALL):
         pickup.take(event)
     assert pickup.verdict == {"by": "machine", "cause": "talks_on", "at_ms": 7_000}
