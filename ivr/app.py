@@ -56,7 +56,7 @@ class App:
         recordings = config.store.recordings
         self._recordings = config.path(recordings) if recordings else None
         self._messages = config.path(config.store.messages)
-        self.store = Store(config.store.url, config.root, recordings)
+        self.store = Store(config.store.url, config.root, recordings, config.store.server)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT: the first drains, the second ends everything at once."""
@@ -169,6 +169,8 @@ class App:
                 purged = await self.store.purge(self.config.store.retention_days)
                 if purged.calls:
                     logger.info("purged", calls=purged.calls, recordings=purged.recordings)
+                if self.outbound and (gone := await self.outbound.jobs.purge(self.config.store.retention_days)):
+                    logger.info("purged", jobs=gone)
                 await asyncio.to_thread(voicemail.purge, self._messages, self.config.store.retention_days)
             except Exception:
                 logger.exception("purge failed; tried again later")

@@ -22,6 +22,7 @@ from ivr.outbound.job import (
     FINAL,
     WAITING,
     Attempt,
+    CallResult,
     Claim,
     Created,
     Disposition,
@@ -32,7 +33,7 @@ from ivr.outbound.job import (
     Pause,
     Suppression,
 )
-from ivr.store import claiming, job_rows
+from ivr.store import claiming, job_retention, job_rows
 from ivr.store.job_ends import Ending
 from ivr.store.schema import attempts, job_events, jobs, pauses, suppressions
 from ivr.store.store import Store
@@ -178,11 +179,12 @@ class Jobs:
 
     async def finish(
         self, claim: Claim, outcome: Outcome, disposition: Disposition | None = None, detail: str = "",
-        facts: Mapping[str, Any] | None = None,
+        call: CallResult | None = None,
     ) -> Job:  # fmt: skip
         """The attempt is over. `disposition`: the call has the answer; None: policy says what follows.
 
-        `facts` are testified as they are. Doing it again changes nothing. Raises Stale.
+        `call`: what it came to, when there was one; its facts are testified as they are. Doing it again changes
+        nothing. Raises Stale.
         """
         now = self.now()
 
@@ -190,7 +192,7 @@ class Jobs:
             job = _lock(connection, claim.job.id)
             attempt = _attempt(connection, claim.attempt.id)
             if attempt.ended_at is None and job.fence == claim.attempt.fence:
-                self._ending.attempt_over(connection, job, attempt, outcome, now, disposition, detail, facts)
+                self._ending.attempt_over(connection, job, attempt, outcome, now, disposition, detail, call)
             elif attempt.outcome != outcome or job.fence != claim.attempt.fence:
                 raise Stale("the attempt was ended by another hand")
             return job_rows.job_of(job_rows.one(connection, job.id))
@@ -240,6 +242,13 @@ class Jobs:
         return await self._write(
             "sweep", lambda c: self._ending.dead(c, now, held) + self._ending.expired(c, now), tell=bool
         )  # fmt: skip
+
+    async def purge(self, older_than_days: int) -> int:
+        """Remove jobs that ended so long ago; returns how many. Works in small batches."""
+        before, gone = self.now() - timedelta(days=older_than_days), 0
+        while removed := await self._store.write("purge_jobs", lambda c: job_retention.purge(c, before)):
+            gone += removed
+        return gone
 
     async def pause(self, policy: str, by: str, reason: str) -> Pause:
         """Hold every job of a policy, of all when it is empty. Pausing again changes nothing."""
