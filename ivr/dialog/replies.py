@@ -94,7 +94,10 @@ def heard(plan: Plan, state: State, step: Asking, question: Question, said: Unde
     aside = bool(said.answer) and not said.value
     elsewhere = said.intent in plan.anywhere
     told = (said.answer,) if aside and question.events.digress and state.digressions < MAX_DIGRESSIONS else ()
-    if not (aside and elsewhere) and (reply := _answered(plan, state, step, question, said, now)) is not None:
+    if question.expectation.kind == "yes_no" and isinstance(step, Ask) and said.intent in step.on:
+        return _onward(_passed(replace(state, question=said)), step, said.intent)
+    instead = elsewhere and (aside or question.expectation.kind == "yes_no")
+    if not instead and (reply := _answered(plan, state, step, question, said, now)) is not None:
         return replace(reply, say=(*told, *reply.say))
     if elsewhere:
         return Reply(replace(state, question=said), plan.anywhere[said.intent], elsewhere=True)
