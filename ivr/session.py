@@ -143,7 +143,8 @@ class Session:
         facts = await self._facts(cause, by) if self._outgoing is not None else {}
         come_to = self._concluded
         return CallResult(
-            cause, by, self._outcome, come_to.disposition, come_to.again_at, come_to.suppress, facts
+            cause, by, self._outcome, come_to.disposition, come_to.again_at, come_to.suppress,
+            0 if self._state.proven else len(self._state.evidence), facts,
         )  # fmt: skip
 
     async def _facts(self, cause: str, by: str) -> dict[str, Any]:

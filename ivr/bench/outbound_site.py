@@ -189,7 +189,7 @@ class Site:
                 ended = sum(job["state"] in FINAL for job in jobs)
                 if ended >= count:
                     return jobs
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(2.0)
         raise Unavailable(f"after {within_s:g} s {ended} of {count} jobs have ended:\n{self.server.last_words()}")
 
 

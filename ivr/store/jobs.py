@@ -22,6 +22,7 @@ from ivr.outbound.job import (
     FINAL,
     WAITING,
     Attempt,
+    CallResult,
     Claim,
     Created,
     Disposition,
@@ -178,12 +179,12 @@ class Jobs:
 
     async def finish(
         self, claim: Claim, outcome: Outcome, disposition: Disposition | None = None, detail: str = "",
-        facts: Mapping[str, Any] | None = None, again_at: datetime | None = None, suppress: str = "",
+        call: CallResult | None = None,
     ) -> Job:  # fmt: skip
         """The attempt is over. `disposition`: the call has the answer; None: policy says what follows.
 
-        `facts` are testified as they are. `again_at`: when they want to be rung again; `suppress`: why they never do.
-        Doing it again changes nothing. Raises Stale.
+        `call`: what it came to, when there was one; its facts are testified as they are. Doing it again changes
+        nothing. Raises Stale.
         """
         now = self.now()
 
@@ -191,9 +192,7 @@ class Jobs:
             job = _lock(connection, claim.job.id)
             attempt = _attempt(connection, claim.attempt.id)
             if attempt.ended_at is None and job.fence == claim.attempt.fence:
-                self._ending.attempt_over(
-                    connection, job, attempt, outcome, now, disposition, detail, facts, again_at, suppress
-                )
+                self._ending.attempt_over(connection, job, attempt, outcome, now, disposition, detail, call)
             elif attempt.outcome != outcome or job.fence != claim.attempt.fence:
                 raise Stale("the attempt was ended by another hand")
             return job_rows.job_of(job_rows.one(connection, job.id))

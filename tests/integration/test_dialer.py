@@ -157,7 +157,11 @@ async def test_a_verification_is_given_its_transaction_and_its_proof_stays_in_me
     assert (await desk.until(job, "done")).disposition == "denied"
     (given,) = desk.given
     assert given.proof == PROOF
-    assert given.given == transaction | {"asks": "birth_date", "name": "王小明", "phrase": "海棠"}
+    assert given.given == {
+        "amount": "129.90 CNY", "merchant": "京东", "date": "2026-11-23", "time": "09:30", "name": "王小明",
+        "phrase": "海棠", "answers_left": "3",
+    }  # fmt: skip
+    assert (given.zone, given.amd) == ("Asia/Shanghai", True)
     assert PROOF["birth_date"] not in repr(given)
     record = await desk.outbound.pages.evidence(job.id)
     assert record.body["call"] == {"turns": 3}
@@ -298,6 +302,25 @@ async def test_a_job_whose_plan_was_removed_fails_and_says_so(desk):
     assert (await desk.until(job, "held")).held_by == "retry"
     assert await desk.outcomes(job) == [("failed", "no dialplan `survey` is in force")]
     assert desk.world.dialled == []
+
+
+async def test_a_line_that_dies_with_the_invite_on_its_way_may_have_rung(desk):
+    (line,) = desk.world.lines
+    line._dial = lambda _command: line.kill()
+    job = await desk.order()
+    assert (await desk.until(job, "failed")).disposition == "unreachable"
+    assert await desk.outcomes(job) == [("unknown", "the line process ended")]
+
+
+async def test_what_is_cancelled_on_its_way_to_the_line_is_no_claim_to_give_back(desk):
+    (line,) = desk.world.lines
+    handed = asyncio.Event()
+    line._dial = lambda _command: handed.set()
+    job = await desk.order()
+    await handed.wait()
+    await desk.outbound.cancel(job.id, "bank")
+    await desk.until(job, "cancelled")
+    assert [outcome for outcome, _ in await desk.outcomes(job)] == ["cancelled"]
 
 
 async def test_a_trunk_that_has_had_its_calls_of_the_hour_gives_the_job_back(tmp_path):
