@@ -87,12 +87,12 @@ def test_an_amount_may_be_a_number_or_a_text(amount):
 @pytest.mark.parametrize(("timezone", "at"), [("Asia/Shanghai", ("2026-11-23", "09:30")),
                                               ("America/New_York", ("2026-11-22", "20:30"))])  # fmt: skip
 def test_a_dialplan_is_told_the_transaction_by_the_clock_of_whoever_is_rung(timezone, at):
-    given = told(make(timezone=timezone, name="王小明").job)
+    given = told(make(timezone=timezone, name="王小明").job, 2)
     assert (given["date"], given["time"]) == at
     assert given["amount"] == "129.90 CNY"
     assert given["merchant"] == "京东"
     assert given["name"] == "王小明"
-    assert given["asks"] == "birth_date"
+    assert given["answers_left"] == "2"
 
 
 def test_the_proof_is_sealed_and_stands_nowhere_else():
