@@ -223,7 +223,8 @@ class Ear:
     def push(self, samples: np.ndarray, ours: bool = False) -> Heard:
         """The next frame: 160 samples at 8 kHz (float32, 16-bit range).
 
-        ours: it may be the echo of our own prompt, or is a key; it is no speech and says nothing of the line.
+        ours: it may be the echo of our own prompt, or is a key, or the end of early media; it is no speech and says
+        nothing of the line.
         """
         power = max(float(samples.var()) / 32_768**2, LEAST_POWER)
         self._power[self._frames] = TONE_POWER if ours else power

@@ -201,6 +201,17 @@ class Jobs:
         self._held.discard(claim.attempt.id)
         return job
 
+    async def conclude(self, claim: Claim, disposition: Disposition, facts: Mapping[str, Any]) -> None:
+        """The job has its answer; its attempt goes on until `finish`. Doing it again changes nothing. Raises Stale."""
+        now = self.now()
+
+        def run(connection: sa.Connection) -> None:
+            job, _ = _held(connection, claim)
+            if job.disposition is None:
+                self._ending.job_over(connection, job, disposition, "as its call says", now, facts)
+
+        await self._write("conclude", run)
+
     async def cancel(self, job_id: str, by: str) -> Job | None:
         """End a job that waits; ask the holder of one under way to end it. None: there is none. Raises Finished."""
         now = self.now()
@@ -293,6 +304,8 @@ class Jobs:
             if job.state == state:
                 return
             connection.execute(sa.update(attempts).where(attempts.c.id == attempt.id).values(**values))
+            if job.disposition is not None:
+                return
             connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(state=state))
             seq = job_rows.add_event(connection, job.id, now, kind, {"attempt": attempt.id})
             self._ending.notify(connection, job, seq, kind, {"attempt": attempt.id}, now)

@@ -23,7 +23,7 @@ from ivr.outbound.job import CallResult, Job, Outgoing
 from ivr.outbound.live import OutboundCalls
 from ivr.store import database, writer
 from ivr.store.job_ends import Ending
-from ivr.store.jobs import Jobs
+from ivr.store.jobs import Finished, Jobs
 from ivr.store.store import Store
 from ivr.telephony.leg import Leg
 from ivr.telephony.pool import LinePool
@@ -43,13 +43,15 @@ class Desk:
         self.legs: asyncio.Queue[Leg] = asyncio.Queue()
         self.plans = {"survey", "verify"}
         self.result = CallResult("hangup", "us", "done")
-        self.conclusion = ""
+        self.conclusion = self.early = ""
         self.made = 0
 
-    async def converse(self, leg: Leg, plan: str, outgoing: Outgoing) -> CallResult:
+    async def converse(self, leg: Leg, plan: str, outgoing: Outgoing, conclude) -> CallResult:
         """A conversation that lasts as long as the leg, or ends at once with `result`."""
         self.given.append(outgoing)
         self.legs.put_nowait(leg)
+        if self.early:
+            await conclude(self.early, {"turns": 2})
         if self.result is not None:
             return self.result
         ended = await leg.wait_ended()
@@ -232,6 +234,34 @@ async def test_an_answer_that_was_given_stands_against_a_cancel(desk):
     await desk.outbound.cancel(job.id, "bank")
     assert (await desk.until(job, "done")).disposition == "denied"
     assert await desk.outcomes(job) == [("reached", "cancelled")]
+
+
+async def test_an_answer_is_told_while_the_call_goes_on_and_nothing_changes_it(desk):
+    desk.result, desk.early, desk.conclusion = None, "denied", "denied"
+    job = await desk.order()
+    leg = await desk.legs.get()
+    over = await desk.until(job, "done")
+    assert (over.disposition, leg.state) == ("denied", "answered")
+    with pytest.raises(Finished):
+        await desk.outbound.cancel(job.id, "bank")
+    assert (await desk.outbound.why((await desk.order()).id)).holds[0].rule == "number_busy"
+    leg.hangup()
+    await leg.wait_ended()
+    await desk.outbound.close()
+    assert await desk.kinds(job) == ["created", "claimed", "dialing", "answered", "completed", "attempt_ended"]
+    assert (await desk.outbound.pages.evidence(job.id)).body["call"] == {"turns": 2}
+    assert (await desk.outbound.pages.job(job.id)).disposition == "denied"
+
+
+@pytest.mark.parametrize("said", ["machine", "wrong_person"])
+async def test_what_has_a_ladder_is_no_answer_yet(desk, said):
+    desk.result, desk.early, desk.conclusion = None, said, said
+    job = await desk.order()
+    leg = await desk.legs.get()
+    assert (await desk.until(job, "in_call")).disposition is None
+    leg.hangup()
+    await desk.until(job, "held", "done")
+    assert [outcome for outcome, _ in await desk.outcomes(job)] == [said]
 
 
 async def test_a_lease_that_another_hand_ended_ends_the_call_at_once(desk):
