@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import os
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -26,6 +27,8 @@ from ivr.dialog.plan import Plan
 from ivr.dialog.state import (
     KEY_TIMEOUT_MS,
     Action,
+    Compare,
+    Compared,
     Conclude,
     Connect,
     Connected,
@@ -60,13 +63,16 @@ from ivr.telephony.leg import Leg
 from ivr.telephony.pool import LinePool
 from ivr.turn import Expectation
 from ivr.turn_log import CameIn, TurnLog, now
-from ivr.understanding.understand import understand
+from ivr.understanding import proving
 from ivr.voicemail import MessageTaker
 
 log = structlog.get_logger(__name__)
 
 INBOX_LIMIT = 1_024
 GOODBYE_WITHIN_S = 30
+PROOF_KEY_BYTES = 32
+HEADER_BYTES = 44
+"""Of a WAV file (RIFF, fmt, data), which changes while it grows."""
 OVERHEAR_MS = 60_000
 """How long nothing need be said before who answered is known; the line's own limits are shorter."""
 
@@ -94,13 +100,18 @@ class _KeyTimeout:
 class Session:
     """One call on one version of one plan. `outgoing`: we made it, and it is answered."""
 
-    def __init__(self, house: House, leg: Leg, plan: Plan, outgoing: Outgoing | None = None) -> None:
+    def __init__(
+        self, house: House, leg: Leg, plan: Plan, outgoing: Outgoing | None = None,
+        conclude: Callable[[str, Mapping[str, Any]], Coroutine[None, None, None]] | None = None,
+    ) -> None:  # fmt: skip
+        """`conclude` is run with what the call has come to, and what is testified, as soon as the plan says so."""
         self.id = outgoing.call if outgoing and outgoing.call else uuid.uuid4().hex
         self._house, self._leg, self._plan, self._outgoing = house, leg, plan, outgoing
         self._state = State(leg.info.language, leg.info.number)
         self._inbox: asyncio.Queue[object] = asyncio.Queue(INBOX_LIMIT)
         self._tasks: set[asyncio.Task[None]] = set()
-        meaning = functools.partial(understand, plan.vocabulary)
+        self._proofs = proving.Proofs(outgoing.proof if outgoing else {}, os.urandom(PROOF_KEY_BYTES))
+        meaning = functools.partial(self._proofs.heard, plan.vocabulary)
         self._listener = Listener(leg, house.recognizers, meaning, house.config.hearing, self._post, self._spawn)
         self._speaker = Speaker(leg, house.prompts, self._apology, self._spawn)
         self._messages = MessageTaker(leg, house.config.path(house.config.store.messages), self._post, self._spawn)
@@ -109,7 +120,7 @@ class Session:
         patient = bool(plan.starts["machine"] or plan.starts["screening"])
         self._pickup = Pickup(outgoing is not None and outgoing.amd, patient)
         self._started = False
-        self._concluded = Conclude()
+        self._concluded, self._conclude = Conclude(), conclude
         self._keys_serial = 0
         self._inputs = 0
         self._keys = ""
@@ -135,22 +146,24 @@ class Session:
             await asyncio.to_thread(self._messages.close)
             cause, by = await self._turns.end(self._leg, ended or self._leg.ended, self._outcome, self._recording)
             log.info("call ends", cause=cause, by=by, outcome=self._outcome)
-        facts = await self._facts(cause, by) if self._outgoing is not None else {}
+        facts = await self._facts() | {"ended": {"cause": cause, "by": by}} if self._outgoing is not None else {}
         come_to = self._concluded
         return CallResult(
-            cause, by, self._outcome, come_to.disposition, come_to.again_at, come_to.suppress, facts
+            cause, by, self._outcome, come_to.disposition, come_to.again_at, come_to.suppress,
+            0 if self._state.proven else len(self._state.evidence), facts,
         )  # fmt: skip
 
-    async def _facts(self, cause: str, by: str) -> dict[str, Any]:
-        """What is testified of a call of ours."""
+    async def _facts(self) -> dict[str, Any]:
+        """What is testified of a call of ours, by now."""
         facts: dict[str, Any] = {
             "id": self.id, "plan": {"name": self._plan.name, "version": self._plan.version},
             "language": self._state.language, "answered_by": self._pickup.verdict, "outcome": self._outcome,
-            "ended": {"cause": cause, "by": by}, **self._turns.facts(),
+            **self._turns.facts(),
+            "identity": proving.testimony(self._state.evidence, self._state.proven),
         }  # fmt: skip
         if self._recording:
             path = self._house.config.path(self._house.config.store.recordings) / self._recording
-            facts["recording"] = {"file": self._recording, "sha256": await asyncio.to_thread(_sha256, path)}
+            facts["recording"] = {"file": self._recording} | await asyncio.to_thread(_digest, path)
         return facts
 
     async def _begin(self) -> None:
@@ -229,7 +242,7 @@ class Session:
         self._listener.close()
         self._started = True
         given = self._outgoing or Outgoing()
-        await self._step(Started(who, given.given, given.zone))
+        await self._step(Started(who, given.given, given.zone, tuple(given.proof)))
 
     def _overhear(self) -> None:
         """Listen to whoever answered, where it may be an assistant that asks who calls."""
@@ -262,7 +275,7 @@ class Session:
                 await self._key(digit)
             case _KeyTimeout(serial=serial) if serial == self._keys_serial:
                 await self._step(KeysEnded(), CameIn(keys=self._keys))
-            case Connected() | Fetched() | Recorded():
+            case Connected() | Fetched() | Recorded() | Compared():
                 await self._step(item)
             case PlayoutStarted():
                 await self._turns.playout_began(item, self._speaker.render_ms(item))
@@ -321,7 +334,12 @@ class Session:
             case Tell():
                 self._house.backends.notify(action.backend, action.path, action.event, action.data)
             case Conclude():
-                self._concluded = action
+                told, self._concluded = self._concluded.disposition, action
+                if self._conclude is not None and action.disposition and not told:
+                    self._spawn(self._tell_conclusion(self._conclude))
+            case Compare(proof=proof, value=value):
+                self._listener.close()
+                self._post(Compared(self._proofs.keyed(proof, value)))
             case Connect() | Fetch() | End():
                 self._listener.close()
                 self._spawn(self._out(action))
@@ -330,6 +348,11 @@ class Session:
                 self._messages.take(action)
             case _:
                 pass
+
+    async def _tell_conclusion(
+        self, conclude: Callable[[str, Mapping[str, Any]], Coroutine[None, None, None]]
+    ) -> None:  # fmt: skip
+        await conclude(self._concluded.disposition, await self._facts())
 
     def _mute(self, on: bool) -> None:
         if on != self._muted:
@@ -341,7 +364,7 @@ class Session:
         self._mute(sensitive or self._speaker.sensitive)
         self._keys = ""
         self._turns.sensitive(sensitive)
-        self._listener.open(action.expectation, action.no_input_ms, self._hotword)
+        self._listener.open(self._proofs.listening(action.expectation), action.no_input_ms, self._hotword)
 
     def _wait_keys(self) -> None:
         serial = self._keys_serial
@@ -406,13 +429,16 @@ class Session:
         return self._house.apology.get(language) or next(iter(self._house.apology.values()), None)
 
 
-def _sha256(path: Path) -> str:
-    """Of a file in hex, empty when it is not there."""
+def _digest(path: Path) -> dict[str, int | str]:
+    """SHA-256 of the sound of a recording that may still grow: of so many bytes behind its header."""
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
+            file.seek(HEADER_BYTES)
+            digest = hashlib.file_digest(file, "sha256")
+            return {"bytes": file.tell() - HEADER_BYTES, "sha256": digest.hexdigest()}
+    except OSError as error:
+        log.error("a recording cannot be read", reason=error.strerror)
+        return {}
 
 
 def _learnt(before: State, after: State, by_keys: bool) -> str | None:
@@ -438,16 +464,14 @@ def starter(house: Callable[[], House], plan: Callable[[str], Plan | None]) -> C
     return on_incoming
 
 
-def conversing(
-    house: House, plan: Callable[[str], Plan | None]
-) -> Callable[[Leg, str, Outgoing], Coroutine[None, None, CallResult]]:
-    """What the dialer runs for every call of ours that was answered."""
+def conversing(house: House, plan: Callable[[str], Plan | None]) -> Callable[..., Coroutine[None, None, CallResult]]:
+    """What the dialer runs for every call of ours that was answered: `ivr.outbound.attempt.Converse`."""
 
-    async def converse(leg: Leg, name: str, outgoing: Outgoing) -> CallResult:
+    async def converse(leg: Leg, name: str, outgoing: Outgoing, conclude: Callable) -> CallResult:
         chosen = plan(name)
         if chosen is None:
             log.error("the dialplan was removed while it rang", plan=name)
             return CallResult("failed", "us")
-        return await Session(house, leg, chosen, outgoing).run()
+        return await Session(house, leg, chosen, outgoing, conclude).run()
 
     return converse

@@ -5,6 +5,10 @@ these files themselves. A genuine trial is a caller against the record that they
 the same caller against somebody else's. The threshold is chosen on one half of the speakers where both errors are
 alike, the rates are those of the other half, and the halves then change places. Rows without a requirement say how each
 value does alone, and what happens to an impostor who knows the name. `--curve FILE.csv` writes the whole trade-off.
+
+The last rows are a `prove` step: the birth date, asked for again only while the sum of the scores lies between two
+thresholds, three times at most. They, too, are chosen on one half and measured on the other; and as the plan `verify`
+has them. An impostor answers with another birth date, each time the same.
 """
 
 from __future__ import annotations
@@ -26,6 +30,11 @@ from ivr.understanding import identity, slots
 from ivr.understanding.slots import Slot
 
 LIMIT = 5.0
+ACCEPTED, REJECTED = 0.1, 5.0
+"""Most impostors accepted and callers rejected by a `prove` step, percent."""
+ANSWERS = 3
+_ACCEPTS, _REJECTS = np.arange(4.0, 12.1, 0.5), (-4.0, -6.0, -8.0)
+_PLAN = (7.0, -6.0)
 IMPOSTORS = 20
 _LANGUAGE = "en"
 _SLOTS: Mapping[str, tuple[identity.Kind, Slot]] = {
@@ -156,6 +165,57 @@ class Trials:
         return float(accepts), float(rejects), thresholds
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Scores of the answers of every trial, one row each, and which half its speaker is in; NaN: not asked so often."""
+
+    scores: np.ndarray
+    half: np.ndarray
+
+    def proven(self, half: int, accept: float, reject: float) -> tuple[float, float]:
+        """(share that is proven, mean number of questions) of the other half than `half`; -1: of all."""
+        sums = np.cumsum(np.nan_to_num(self.scores[self.half != half]), axis=1)
+        asked = ~np.isnan(self.scores[self.half != half])
+        over = (sums >= accept) | (sums <= reject)
+        over[:, -1] = True
+        last = np.minimum(over.argmax(axis=1), asked.sum(axis=1) - 1)
+        return float((sums[np.arange(len(sums)), last] >= accept).mean()), float(last.mean() + 1)
+
+
+def sequential(genuine: Asked, impostor: Asked) -> list[tuple[float, float]]:
+    """For each half the thresholds that reject fewest callers of it and accept half of the impostors that may be."""
+    found = []
+    for half in (0, 1):
+        possible = []
+        for accept in _ACCEPTS:
+            for reject in _REJECTS:
+                wrong, _ = impostor.proven(1 - half, accept, reject)
+                right, questions = genuine.proven(1 - half, accept, reject)
+                possible.append((wrong > ACCEPTED / 200, -right, questions, accept, reject))
+        found.append(min(possible)[3:])
+    return found
+
+
+def asked(report: Report, records: Mapping[str, Record], dialogues: Sequence[Dialogue]) -> tuple[Asked, Asked]:
+    """Callers and impostors who are asked for their birth date."""
+    chance = random.Random(report.seed)  # noqa: S311 - no secret
+    own: list[list[float]] = []
+    others: list[list[float]] = []
+    halves: tuple[list[int], list[int]] = ([], [])
+    for dialogue in dialogues:
+        answers = sorted((a for a in dialogue.answers if a.item == "dob"), key=lambda a: a.attempt)[:ANSWERS]
+        readings = [[(text, 1.0) for text in answer.nbest] for answer in answers]
+        born = records[dialogue.scenario]["dob"]
+        for record in (dialogue.scenario, *chance.sample(list(records), min(IMPOSTORS, len(records)))):
+            expected, itself = records[record]["dob"], record == dialogue.scenario
+            if not answers or (expected == born and not itself):
+                continue
+            row = [identity.weighed("date", expected, each, _LANGUAGE)[0] for each in readings]
+            (own if itself else others).append(row + [float("nan")] * (ANSWERS - len(row)))
+            halves[not itself].append(_half(dialogue.speaker))
+    return tuple(Asked(np.array(r), np.array(h)) for r, h in zip((own, others), halves, strict=True))  # type: ignore[return-value]
+
+
 def _half(speaker: str) -> int:
     return zlib.crc32(speaker.encode()) % 2
 
@@ -229,9 +289,31 @@ async def measure(report: Report, options: argparse.Namespace) -> None:
         _row(report, f"{item} alone, asked once", trials.swapped(lambda of, item=item: of.get((item, 0), 0.0)))
     _row(report, "all three, against impostors who know the name",
          _trials(report, records, dialogues, "name").swapped(first))  # fmt: skip
+    _sequential(report, *asked(report, records, dialogues))
     report.details["curve"] = _curve(trials)
     if options.curve:
         _write(Path(options.curve), report.details["curve"])
+
+
+def _sequential(report: Report, genuine: Asked, impostor: Asked) -> None:
+    found = [
+        (*impostor.proven(half, *chosen), *genuine.proven(half, *chosen))
+        for half, chosen in enumerate(sequential(genuine, impostor))
+    ]
+    _asked_rows(report, "each half with the other's thresholds", np.mean(found, axis=0), required=True)
+    plan = (*impostor.proven(-1, *_PLAN), *genuine.proven(-1, *_PLAN))
+    _asked_rows(report, f"thresholds {_PLAN[0]:g} and {_PLAN[1]:g}, as in dialplans/verify.yaml", plan)
+
+
+def _asked_rows(report: Report, how: str, found: Sequence[float], required: bool = False) -> None:
+    wrong, turned_away, right, questions = map(float, found)
+    accepted, rejected = 100 * wrong, 100 * (1 - right)
+    what = f"dob asked for while in doubt, {how}"
+    report.row(f"{what}: false accepts", f"<= {ACCEPTED:g} %" if required else "", f"{accepted:.3f} %",
+               accepted <= ACCEPTED if required else None)  # fmt: skip
+    report.row(f"{what}: false rejects", f"<= {REJECTED:g} %" if required else "",
+               f"{rejected:.1f} %, {questions:.2f} questions a caller, {turned_away:.2f} an impostor",
+               rejected <= REJECTED if required else None)  # fmt: skip
 
 
 def _row(report: Report, what: str, found: tuple[float, float, list[float]], required: bool = False) -> None:

@@ -13,12 +13,13 @@ from ivr.dialog.plan import END, Plan, ways
 _ANYWHERE = "at any question"
 _MERMAID = {
     "Say": ("[", "]"), "Answer": ("[", "]"), "Ask": ("([", "])"), "Form": ("([", "])"), "Confirm": ("([", "])"),
-    "Menu": ("([", "])"), "Record": ("([", "])"), "Branch": ("{", "}"), "Hours": ("{", "}"),
+    "Prove": ("([", "])"), "Menu": ("([", "])"), "Record": ("([", "])"), "Branch": ("{", "}"), "Hours": ("{", "}"),
     "Lookup": ("[(", ")]"), "Notify": ("[(", ")]"), "Settle": ("[(", ")]"), "Transfer": ("[/", "/]"),
     "Hangup": ("((", "))"), "Call": ("[[", "]]"), "Return": ("[[", "]]"),
 }  # fmt: skip
 _DOT = {
-    "Say": "box", "Answer": "box", "Ask": "oval", "Form": "oval", "Confirm": "oval", "Menu": "oval", "Record": "oval",
+    "Say": "box", "Answer": "box", "Ask": "oval", "Form": "oval", "Confirm": "oval", "Prove": "oval",
+    "Menu": "oval", "Record": "oval",
     "Branch": "diamond", "Hours": "diamond", "Lookup": "cylinder", "Notify": "cylinder", "Settle": "cylinder",
     "Transfer": "house",
     "Hangup": "doublecircle", "Call": "component", "Return": "component",

@@ -9,13 +9,28 @@ import graphlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from ivr.dialog.plan import END, Ask, Call, Confirm, Form, Hangup, Menu, Record, Return, Set, Step, Transfer, ways
+from ivr.dialog.plan import (
+    END,
+    Ask,
+    Call,
+    Confirm,
+    Form,
+    Hangup,
+    Menu,
+    Prove,
+    Record,
+    Return,
+    Set,
+    Step,
+    Transfer,
+    ways,
+)
 from ivr.dialog.plan_link import Linker
 from ivr.dialog.shapes import did_you_mean
 from ivr.errors import Problem
 from ivr.understanding.slots import Slot
 
-_WAITS = Ask | Menu | Form | Confirm | Record | Transfer | Hangup
+_WAITS = Ask | Menu | Form | Confirm | Prove | Record | Transfer | Hangup
 """Steps at which a call stands still until the caller, or somebody else, does something."""
 _MOST_CIRCLES = 20
 _FEW_ANSWERS = 8

@@ -155,6 +155,7 @@ class Callee(_Record, frozen=True):
         number_ended_at: end of the latest attempt to the number; None: none lately.
         open_until: the end of the lease of an attempt to the number that is under way; None: there is none.
         suppression: the entry of the do-not-call list that holds longest; None: none holds.
+        failed_proofs: answers by which nobody proved who they are, in calls to the number or the contact, as long.
     """
 
     number_started: tuple[datetime, ...] = ()
@@ -162,6 +163,7 @@ class Callee(_Record, frozen=True):
     number_ended_at: datetime | None = None
     open_until: datetime | None = None
     suppression: Suppression | None = None
+    failed_proofs: int = 0
 
 
 class Hold(_Record, frozen=True):
@@ -225,11 +227,16 @@ class Created(_Record, frozen=True):
 
 
 class Claim(_Record, frozen=True):
-    """A job to be dialled now: its attempt is written, and its lease runs. `proof` is sealed."""
+    """A job to be dialled now: its attempt is written, and its lease runs.
+
+    Attributes:
+        proof: what the customer must prove, sealed. failed_proofs: that of `Callee`.
+    """
 
     job: Job
     attempt: Attempt
     proof: bytes | None = None
+    failed_proofs: int = 0
 
 
 @dataclass(frozen=True)
@@ -260,7 +267,7 @@ class CallResult:
         outcome: what its plan ended with; empty: it did not come to its end.
         disposition: what the plan says of the job; empty: nothing.
         again_at: when they want to be rung again, ISO 8601 with its offset. suppress: why they are not to be any more.
-        facts: what is testified of it.
+        failed_proofs: answers that were to prove who speaks, when they did not. facts: what is testified of it.
     """
 
     cause: Cause
@@ -269,6 +276,7 @@ class CallResult:
     disposition: str = ""
     again_at: str = ""
     suppress: str = ""
+    failed_proofs: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -60,6 +60,10 @@ class Rules:
         """How jobs of this policy ask who answers; None: they do not."""
         return self._outbound.amd if self._outbound.policies.get(policy, Policy()).amd else None
 
+    def answers_left(self, policy: str, failed: int) -> int:
+        """Answers to identity questions that a customer has left who has `failed` so many."""
+        return max(0, self._outbound.policies.get(policy, Policy()).proof_answers - failed)
+
     def ring_s(self, policy: str) -> int:
         """How long a telephone rings for jobs of this policy. Seconds."""
         return self._outbound.policies.get(policy, Policy()).ring_s
@@ -204,6 +208,8 @@ def _ended(
         return _end("expired", "its time was over before an answer")
     if (entry := callee.suppression) and (entry.expires_at is None or entry.expires_at >= job.expires_at):
         return _end("declined", f"do not call: {entry.reason}")
+    if policy and job.kind == "verification" and callee.failed_proofs >= policy.proof_answers:
+        return _end("not_verified", f"{callee.failed_proofs} answers in 24 hours have not proved who it is")
     if policy is None or last is None:
         return None
     until = _ladder(job, policy, attempts)

@@ -63,7 +63,9 @@ def claim(
     known = connection.execute(_KNOWN, {"attempt": attempt_id}).mappings().one_or_none()
     if known is not None:
         row = job_rows.one(connection, known["job_id"])
-        return Claim(job=job_rows.job_of(row), attempt=job_rows.attempt_of(known), proof=row["proof"])
+        job = job_rows.job_of(row)
+        failed = job_rows.callee(connection, job, now).failed_proofs
+        return Claim(job=job, attempt=job_rows.attempt_of(known), proof=row["proof"], failed_proofs=failed)
     ending.dead(connection, now, held)
     _promote(connection, now)
     rules = ending.rules
@@ -76,9 +78,11 @@ def claim(
             continue
         job = job_rows.job_of(row)
         own = job_rows.attempts_of(connection, job.id)
-        decision = rules.decide(job, own, job_rows.callee(connection, job, now), Load(), now)
+        callee = job_rows.callee(connection, job, now)
+        decision = rules.decide(job, own, callee, Load(), now)
         if decision.action == "dial":
-            return _take(connection, ending, row, attempt_id, lease, now)
+            claim = _take(connection, ending, row, attempt_id, lease, now)
+            return msgspec.structs.replace(claim, failed_proofs=callee.failed_proofs)
         if decision.action == "end":
             ending.job_over(connection, job, decision.disposition, decision.words, now)
         else:

@@ -9,14 +9,26 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 import sqlalchemy as sa
 
 from ivr import metrics
-from ivr.outbound.job import FIRST_HASH, STATE_OF, WAITING, Attempt, Deciding, Decision, Disposition, Job, Load, Outcome
+from ivr.outbound.job import (
+    FIRST_HASH,
+    STATE_OF,
+    WAITING,
+    Attempt,
+    CallResult,
+    Deciding,
+    Decision,
+    Disposition,
+    Job,
+    Load,
+    Outcome,
+)
 from ivr.store import job_rows
 from ivr.store.schema import UtcTime, attempts, evidence, iso, jobs, suppressions, webhooks
 
@@ -57,12 +69,14 @@ class Ending:
 
     def attempt_over(
         self, connection: sa.Connection, job: Job, attempt: Attempt, outcome: Outcome, now: datetime,
-        disposition: Disposition | None = None, detail: str = "", facts: Mapping[str, Any] | None = None,
-        again_at: datetime | None = None, suppress: str = "",
+        disposition: Disposition | None = None, detail: str = "", call: CallResult | None = None,
     ) -> None:  # fmt: skip
         """End an attempt that is under way, and do with its job what `disposition` or else policy says.
 
-        `again_at`: not before. `suppress`: why the number goes on the do-not-call list, for every policy.
+        A job that has its answer already keeps it.
+
+        `call`: what it came to, when there was one; who asked in it never to be rung is on the do-not-call list of
+        every policy.
         """
         detail = _clean(detail, 512)
         over = {"ended_at": now, "outcome": outcome, "detail": detail}
@@ -72,11 +86,11 @@ class Ending:
         seq = job_rows.add_event(
             connection, job.id, now, "attempt_ended", said | ({"detail": detail} if detail else {})
         )
-        if suppress:
-            self._suppress(connection, job, suppress, now)
-        if again_at is not None:
-            connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(not_before=again_at))
-            job = msgspec.structs.replace(job, not_before=again_at)
+        facts = call.facts if call else None
+        if call is not None:
+            job = self._asked(connection, job, attempt, call, now)
+        if job.disposition is not None:
+            return
         if disposition is not None:
             self.job_over(connection, job, disposition, "as its call says", now, facts)
             return
@@ -88,11 +102,23 @@ class Ending:
             self.notify(connection, job, seq, "attempt_ended", said, now)
             self.wait(connection, job, decision, now)
 
-    def _suppress(self, connection: sa.Connection, job: Job, reason: str, now: datetime) -> None:
-        row = {"id": f"dnc_{uuid.uuid4().hex}", "phone": job.phone, "policy": "", "created_at": now,
-               "reason": _clean(reason, 200)}  # fmt: skip
-        connection.execute(sa.insert(suppressions), row)
-        job_rows.add_event(connection, job.id, now, "suppressed", {"reason": row["reason"]})
+    def _asked(
+        self, connection: sa.Connection, job: Job, attempt: Attempt, call: CallResult, now: datetime
+    ) -> Job:  # fmt: skip
+        """Keep what was asked for in a call, and how often nobody proved who they are; the job after that."""
+        if call.suppress:
+            row = {"id": f"dnc_{uuid.uuid4().hex}", "phone": job.phone, "policy": "", "created_at": now,
+                   "reason": _clean(call.suppress, 200)}  # fmt: skip
+            connection.execute(sa.insert(suppressions), row)
+            job_rows.add_event(connection, job.id, now, "suppressed", {"reason": row["reason"]})
+        if call.failed_proofs:
+            said = {"attempt": attempt.id, "answers": call.failed_proofs}
+            job_rows.add_event(connection, job.id, now, job_rows.FAILED_PROOFS, said)
+        if not call.again_at:
+            return job
+        again_at = datetime.fromisoformat(call.again_at).astimezone(UTC)
+        connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(not_before=again_at))
+        return msgspec.structs.replace(job, not_before=again_at)
 
     def wait(self, connection: sa.Connection, job: Job, decision: Decision, now: datetime) -> None:
         """Put a job back until the moment a decision names."""

@@ -22,6 +22,7 @@ from ivr.outbound.job import (
     FINAL,
     WAITING,
     Attempt,
+    CallResult,
     Claim,
     Created,
     Disposition,
@@ -178,12 +179,12 @@ class Jobs:
 
     async def finish(
         self, claim: Claim, outcome: Outcome, disposition: Disposition | None = None, detail: str = "",
-        facts: Mapping[str, Any] | None = None, again_at: datetime | None = None, suppress: str = "",
+        call: CallResult | None = None,
     ) -> Job:  # fmt: skip
         """The attempt is over. `disposition`: the call has the answer; None: policy says what follows.
 
-        `facts` are testified as they are. `again_at`: when they want to be rung again; `suppress`: why they never do.
-        Doing it again changes nothing. Raises Stale.
+        `call`: what it came to, when there was one; its facts are testified as they are. Doing it again changes
+        nothing. Raises Stale.
         """
         now = self.now()
 
@@ -191,9 +192,7 @@ class Jobs:
             job = _lock(connection, claim.job.id)
             attempt = _attempt(connection, claim.attempt.id)
             if attempt.ended_at is None and job.fence == claim.attempt.fence:
-                self._ending.attempt_over(
-                    connection, job, attempt, outcome, now, disposition, detail, facts, again_at, suppress
-                )
+                self._ending.attempt_over(connection, job, attempt, outcome, now, disposition, detail, call)
             elif attempt.outcome != outcome or job.fence != claim.attempt.fence:
                 raise Stale("the attempt was ended by another hand")
             return job_rows.job_of(job_rows.one(connection, job.id))
@@ -201,6 +200,17 @@ class Jobs:
         job = await self._write("finish", run)
         self._held.discard(claim.attempt.id)
         return job
+
+    async def conclude(self, claim: Claim, disposition: Disposition, facts: Mapping[str, Any]) -> None:
+        """The job has its answer; its attempt goes on until `finish`. Doing it again changes nothing. Raises Stale."""
+        now = self.now()
+
+        def run(connection: sa.Connection) -> None:
+            job, _ = _held(connection, claim)
+            if job.disposition is None:
+                self._ending.job_over(connection, job, disposition, "as its call says", now, facts)
+
+        await self._write("conclude", run)
 
     async def cancel(self, job_id: str, by: str) -> Job | None:
         """End a job that waits; ask the holder of one under way to end it. None: there is none. Raises Finished."""
@@ -294,6 +304,8 @@ class Jobs:
             if job.state == state:
                 return
             connection.execute(sa.update(attempts).where(attempts.c.id == attempt.id).values(**values))
+            if job.disposition is not None:
+                return
             connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(state=state))
             seq = job_rows.add_event(connection, job.id, now, kind, {"attempt": attempt.id})
             self._ending.notify(connection, job, seq, kind, {"attempt": attempt.id}, now)
