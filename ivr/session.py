@@ -71,6 +71,8 @@ log = structlog.get_logger(__name__)
 INBOX_LIMIT = 1_024
 GOODBYE_WITHIN_S = 30
 PROOF_KEY_BYTES = 32
+HEADER_BYTES = 44
+"""Of a WAV file (RIFF, fmt, data), which changes while it grows."""
 OVERHEAR_MS = 60_000
 """How long nothing need be said before who answered is known; the line's own limits are shorter."""
 
@@ -98,7 +100,11 @@ class _KeyTimeout:
 class Session:
     """One call on one version of one plan. `outgoing`: we made it, and it is answered."""
 
-    def __init__(self, house: House, leg: Leg, plan: Plan, outgoing: Outgoing | None = None) -> None:
+    def __init__(
+        self, house: House, leg: Leg, plan: Plan, outgoing: Outgoing | None = None,
+        conclude: Callable[[str, Mapping[str, Any]], Coroutine[None, None, None]] | None = None,
+    ) -> None:  # fmt: skip
+        """`conclude` is run with what the call has come to, and what is testified, as soon as the plan says so."""
         self.id = outgoing.call if outgoing and outgoing.call else uuid.uuid4().hex
         self._house, self._leg, self._plan, self._outgoing = house, leg, plan, outgoing
         self._state = State(leg.info.language, leg.info.number)
@@ -114,7 +120,7 @@ class Session:
         patient = bool(plan.starts["machine"] or plan.starts["screening"])
         self._pickup = Pickup(outgoing is not None and outgoing.amd, patient)
         self._started = False
-        self._concluded = Conclude()
+        self._concluded, self._conclude = Conclude(), conclude
         self._keys_serial = 0
         self._inputs = 0
         self._keys = ""
@@ -140,30 +146,30 @@ class Session:
             await asyncio.to_thread(self._messages.close)
             cause, by = await self._turns.end(self._leg, ended or self._leg.ended, self._outcome, self._recording)
             log.info("call ends", cause=cause, by=by, outcome=self._outcome)
-        facts = await self._facts(cause, by) if self._outgoing is not None else {}
+        facts = await self._facts() | {"ended": {"cause": cause, "by": by}} if self._outgoing is not None else {}
         come_to = self._concluded
         return CallResult(
             cause, by, self._outcome, come_to.disposition, come_to.again_at, come_to.suppress,
             0 if self._state.proven else len(self._state.evidence), facts,
         )  # fmt: skip
 
-    async def _facts(self, cause: str, by: str) -> dict[str, Any]:
-        """What is testified of a call of ours."""
+    async def _facts(self) -> dict[str, Any]:
+        """What is testified of a call of ours, by now."""
         facts: dict[str, Any] = {
             "id": self.id, "plan": {"name": self._plan.name, "version": self._plan.version},
             "language": self._state.language, "answered_by": self._pickup.verdict, "outcome": self._outcome,
-            "ended": {"cause": cause, "by": by}, **self._turns.facts(),
+            **self._turns.facts(),
             "identity": proving.testimony(self._state.evidence, self._state.proven),
         }  # fmt: skip
         if self._recording:
             path = self._house.config.path(self._house.config.store.recordings) / self._recording
-            facts["recording"] = {"file": self._recording, "sha256": await asyncio.to_thread(_sha256, path)}
+            facts["recording"] = {"file": self._recording} | await asyncio.to_thread(_digest, path)
         return facts
 
     async def _begin(self) -> None:
         info, config = self._leg.info, self._house.config
         log.info("call begins", leg=self._leg.id, number=info.number, language=info.language, plan=self._plan.version)
-        if self._outgoing is None:
+        if info.direction == "in":
             self._leg.answer(info.language)
         trunk = info.peer if any(t.name == info.peer for t in config.trunk) else ""
         await self._turns.begin(self._leg, self._plan.name, self._plan.version, trunk)
@@ -236,6 +242,7 @@ class Session:
         self._listener.close()
         self._started = True
         given = self._outgoing or Outgoing()
+        who = "caller" if self._leg.info.direction == "in" else who
         await self._step(Started(who, given.given, given.zone, tuple(given.proof)))
 
     def _overhear(self) -> None:
@@ -328,7 +335,9 @@ class Session:
             case Tell():
                 self._house.backends.notify(action.backend, action.path, action.event, action.data)
             case Conclude():
-                self._concluded = action
+                told, self._concluded = self._concluded.disposition, action
+                if self._conclude is not None and action.disposition and not told:
+                    self._spawn(self._tell_conclusion(self._conclude))
             case Compare(proof=proof, value=value):
                 self._listener.close()
                 self._post(Compared(self._proofs.keyed(proof, value)))
@@ -340,6 +349,11 @@ class Session:
                 self._messages.take(action)
             case _:
                 pass
+
+    async def _tell_conclusion(
+        self, conclude: Callable[[str, Mapping[str, Any]], Coroutine[None, None, None]]
+    ) -> None:  # fmt: skip
+        await conclude(self._concluded.disposition, await self._facts())
 
     def _mute(self, on: bool) -> None:
         if on != self._muted:
@@ -416,13 +430,16 @@ class Session:
         return self._house.apology.get(language) or next(iter(self._house.apology.values()), None)
 
 
-def _sha256(path: Path) -> str:
-    """Of a file in hex, empty when it is not there."""
+def _digest(path: Path) -> dict[str, int | str]:
+    """SHA-256 of the sound of a recording that may still grow: of so many bytes behind its header."""
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
+            file.seek(HEADER_BYTES)
+            digest = hashlib.file_digest(file, "sha256")
+            return {"bytes": file.tell() - HEADER_BYTES, "sha256": digest.hexdigest()}
+    except OSError as error:
+        log.error("a recording cannot be read", reason=error.strerror)
+        return {}
 
 
 def _learnt(before: State, after: State, by_keys: bool) -> str | None:
@@ -435,29 +452,33 @@ def _learnt(before: State, after: State, by_keys: bool) -> str | None:
     return " ".join(new) if new else None
 
 
-def starter(house: Callable[[], House], plan: Callable[[str], Plan | None]) -> Callable[[Leg], Coroutine]:
-    """What the line pool runs for every incoming leg."""
+def starter(
+    house: Callable[[], House],
+    plan: Callable[[str], Plan | None],
+    called_back: Callable[[Leg], Coroutine[None, None, bool]],
+) -> Callable[[Leg], Coroutine]:
+    """What the line pool runs for every incoming leg. `called_back` conducts those of people whom we wanted to ring."""
 
     async def on_incoming(leg: Leg) -> None:
         chosen = plan(leg.info.plan)
         if chosen is None:
             leg.reject(503, "no plan", 30)
             return
+        if chosen.on_caller and await called_back(leg):
+            return
         await Session(house(), leg, chosen).run()
 
     return on_incoming
 
 
-def conversing(
-    house: House, plan: Callable[[str], Plan | None]
-) -> Callable[[Leg, str, Outgoing], Coroutine[None, None, CallResult]]:
-    """What the dialer runs for every call of ours that was answered."""
+def conversing(house: House, plan: Callable[[str], Plan | None]) -> Callable[..., Coroutine[None, None, CallResult]]:
+    """What the dialer runs for every call of ours that was answered: `ivr.outbound.attempt.Converse`."""
 
-    async def converse(leg: Leg, name: str, outgoing: Outgoing) -> CallResult:
+    async def converse(leg: Leg, name: str, outgoing: Outgoing, conclude: Callable) -> CallResult:
         chosen = plan(name)
         if chosen is None:
             log.error("the dialplan was removed while it rang", plan=name)
             return CallResult("failed", "us")
-        return await Session(house, leg, chosen, outgoing).run()
+        return await Session(house, leg, chosen, outgoing, conclude).run()
 
     return converse

@@ -2,7 +2,8 @@
 
 The telephones are a SIP user agent behind the server's trunk that counts every INVITE, the bank a receiver of webhooks;
 half of the numbers are Chinese. `--only kills` takes a quarter of an hour; with `--database` of an empty PostgreSQL
-database its connections are killed too, and `--only two` has two servers share it.
+database its connections are killed too, and `--only two` has two servers share it. `--only voice` is yes and no by
+voice, with noise.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import random
 import time
 from collections.abc import Sequence
 
-from ivr.bench import outbound_kills, outbound_site
+from ivr.bench import outbound_kills, outbound_site, outbound_voice
 from ivr.bench.outbound_audit import seconds
 from ivr.bench.outbound_site import FREE, Bank, Rung, Site, Telephones, phones
 from ivr.bench.report import Report, percentile, run
 from ivr.caller import Call
 
-PARTS = ("speed", "busy", "kills", "two")
+PARTS = ("speed", "busy", "kills", "two", "voice")
 P50_S, P95_S = 0.100, 0.250
 BUSY_SHARE = 0.9
 CALL_S, LINES, JOBS = 10.0, 8, 200
@@ -29,7 +30,8 @@ _MIXED_UP_S = 0.25
 
 async def measure(report: Report, options: argparse.Namespace) -> None:
     """The parts that are asked for."""
-    parts = {"speed": speed, "busy": busy, "kills": outbound_kills.kills, "two": outbound_kills.two}
+    parts = {"speed": speed, "busy": busy, "kills": outbound_kills.kills, "two": outbound_kills.two,
+             "voice": outbound_voice.voice}  # fmt: skip
     for name in options.only.split(",") if options.only else PARTS:
         await parts[name](report, options)
 
@@ -143,6 +145,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", default="", metavar="PART", help=f"some of {', '.join(PARTS)}, with commas")
     parser.add_argument("--database", default="", metavar="URL", help="of an empty database; else an SQLite file")
     parser.add_argument("--jobs", type=int, default=300, help="of `kills`")
+    parser.add_argument("--calls", type=int, default=500, help="of `voice` in English; a fifth of it in Mandarin")
     parser.add_argument("--kills", type=int, default=100, help="of `kills`")
 
 

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import structlog
 
@@ -33,8 +33,9 @@ AGAIN_S = 1.0
 FULL_FOR = timedelta(seconds=5)
 """How long a job is held of which nothing rang because no line or trunk took the call."""
 T = TypeVar("T")
-Converse = Callable[[Leg, str, Outgoing], Awaitable[CallResult]]
-"""Conducts a call that was answered, by the dialplan of a name."""
+Conclude = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+Converse = Callable[[Leg, str, Outgoing, Conclude], Awaitable[CallResult]]
+"""Conducts a call that was answered, by the dialplan of a name; what it comes to may be told while it goes on."""
 
 log = structlog.get_logger(__name__)
 
@@ -69,13 +70,15 @@ class _Over:
 class Attempt:
     """An attempt under way. `has_leg`: it has taken its leg, or wants none any more."""
 
-    def __init__(self, hands: Hands, claim: Claim) -> None:
+    def __init__(self, hands: Hands, claim: Claim, leg: Leg | None = None) -> None:
+        """`leg`: of somebody who rang us themselves; None: they are to be rung."""
         self.claim = claim
-        self.has_leg = False
+        self.has_leg = leg is not None
         self._hands = hands
-        self._leg: Leg | None = None
+        self._leg = leg
         self._dialled = False
         self._looked = asyncio.Event()
+        self._noted: asyncio.Task[None] | None = None
         self._ended_by: Literal["", "cancelled", "stale", "lease"] = ""
 
     def look(self) -> None:
@@ -128,7 +131,7 @@ class Attempt:
         except Unavailable as error:
             return _Over(None, detail=str(error))
         self._dialled = True
-        answer = await hands.lines.dial(
+        answer = self._leg or await hands.lines.dial(
             job.phone, hands.rules.trunk_of(job.policy) or None, timeout_ms=hands.rules.ring_s(job.policy) * 1000,
             language=job.language, on_leg=self._on_leg, amd=hands.rules.amd(job.policy),
         )  # fmt: skip
@@ -138,20 +141,33 @@ class Attempt:
         self._leg, at = answer, hands.jobs.now()
         metrics.job_answered(job.policy, self._since_due_s())
         log.info("answered", leg=answer.id)
-        noting = asyncio.create_task(self._note_answered(at))
+        self._noted = asyncio.create_task(self._note_answered(at))
         result = await self._conversation(answer, outgoing)
-        await noting
+        await self._noted
         outcome, disposition = outcomes.answered(job.kind, result)
         return _Over(outcome, disposition, result.cause, result)
 
     async def _conversation(self, leg: Leg, outgoing: Outgoing) -> CallResult:
         try:
-            return await self._hands.converse(leg, self.claim.job.plan, outgoing)
+            return await self._hands.converse(leg, self.claim.job.plan, outgoing, self._conclude)
         except Exception:  # the edge: what a conversation ran into is written down as its outcome
             log.exception("the conversation failed", leg=leg.id)
             return CallResult("failed", "us")
         finally:
             leg.hangup()
+
+    async def _conclude(self, said: str, facts: Mapping[str, Any]) -> None:
+        """The job has its answer, and its client is told, while the call goes on: to its goodbye, or to a person."""
+        disposition = outcomes.settled(said)
+        if disposition is None:
+            return
+        if self._noted is not None:
+            await asyncio.wait({self._noted})
+        try:
+            await self._until_written(lambda: self._hands.jobs.conclude(self.claim, disposition, facts))
+            log.info("concluded", disposition=disposition)
+        except Stale:
+            self.look()
 
     async def _note_answered(self, at: datetime) -> None:
         try:
@@ -169,7 +185,7 @@ class Attempt:
             proof = box.open(claim.job.id, claim.proof)
         job, rules = claim.job, self._hands.rules
         given = told(job, rules.answers_left(job.policy, claim.failed_proofs))
-        amd = rules.amd(job.policy) is not None
+        amd = self._leg is None and rules.amd(job.policy) is not None
         return Outgoing(given, proof, job.language, zone_for(job), amd, uuid.uuid4().hex)
 
     def _on_leg(self, leg: Leg) -> None:

@@ -21,6 +21,7 @@ OUTCOME_OF_STATUS: Mapping[int, Outcome] = {
 Any other one is `failed`.
 """
 _LOST: tuple[Cause, ...] = ("line_lost", "brain_lost", "shutdown")
+_LADDERED: tuple[Outcome, ...] = ("machine", "wrong_person")
 _NOT_SENT: tuple[Cause, ...] = ("full", "shutdown")
 
 
@@ -40,13 +41,18 @@ def not_answered(cause: Cause, code: int, sent: bool) -> Outcome | None:
     return "no_answer" if cause == "no_answer" else "failed"
 
 
+def settled(said: str) -> Disposition | None:
+    """The answer for its job that a call gives at once; None: policy says what follows when it is over."""
+    return None if said in _LADDERED else said  # type: ignore[return-value] - plans say nothing else
+
+
 def answered(kind: Kind, result: CallResult) -> tuple[Outcome, Disposition | None]:
     """The outcome of a call that was answered, and the answer for its job; None: policy says what follows."""
     said = result.disposition
-    if said in ("machine", "wrong_person"):
+    if said in _LADDERED:
         return said, None
     if said:
-        return "reached", said
+        return "reached", settled(said)
     if result.suppress:
         return "reached", "declined"
     if result.again_at:

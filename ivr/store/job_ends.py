@@ -73,6 +73,8 @@ class Ending:
     ) -> None:  # fmt: skip
         """End an attempt that is under way, and do with its job what `disposition` or else policy says.
 
+        A job that has its answer already keeps it.
+
         `call`: what it came to, when there was one; who asked in it never to be rung is on the do-not-call list of
         every policy.
         """
@@ -87,6 +89,8 @@ class Ending:
         facts = call.facts if call else None
         if call is not None:
             job = self._asked(connection, job, attempt, call, now)
+        if job.disposition is not None:
+            return
         if disposition is not None:
             self.job_over(connection, job, disposition, "as its call says", now, facts)
             return

@@ -132,6 +132,13 @@ class Jobs:
             self._unsure.append(attempt_id)
             raise
 
+    async def claim_back(self, caller: str, plan: str) -> Claim | None:
+        """The latest job of `plan` that waits to ring `caller`, claimed because they ring us; None: there is none."""
+        attempt_id, now = f"att_{uuid.uuid4().hex}", self.now()
+        return await self._store.write(
+            "claim_back", lambda c: claiming.claim_back(c, self._ending, attempt_id, self.lease, now, caller, plan)
+        )
+
     def hold(self, claim: Claim) -> None:
         """This process is at an attempt: it takes it for dead neither now nor when the database was long away."""
         self._held.add(claim.attempt.id)
@@ -200,6 +207,17 @@ class Jobs:
         job = await self._write("finish", run)
         self._held.discard(claim.attempt.id)
         return job
+
+    async def conclude(self, claim: Claim, disposition: Disposition, facts: Mapping[str, Any]) -> None:
+        """The job has its answer; its attempt goes on until `finish`. Doing it again changes nothing. Raises Stale."""
+        now = self.now()
+
+        def run(connection: sa.Connection) -> None:
+            job, _ = _held(connection, claim)
+            if job.disposition is None:
+                self._ending.job_over(connection, job, disposition, "as its call says", now, facts)
+
+        await self._write("conclude", run)
 
     async def cancel(self, job_id: str, by: str) -> Job | None:
         """End a job that waits; ask the holder of one under way to end it. None: there is none. Raises Finished."""
@@ -293,6 +311,8 @@ class Jobs:
             if job.state == state:
                 return
             connection.execute(sa.update(attempts).where(attempts.c.id == attempt.id).values(**values))
+            if job.disposition is not None:
+                return
             connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(state=state))
             seq = job_rows.add_event(connection, job.id, now, kind, {"attempt": attempt.id})
             self._ending.notify(connection, job, seq, kind, {"attempt": attempt.id}, now)
