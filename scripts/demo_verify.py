@@ -62,7 +62,7 @@ CUSTOMERS = {
     "zh": Customer(
         "+8613812345678", "王小明", "京东", "喂，你好。", "cmn-latn-pinyin+f3",
         {"is_it_them": "是的", "check": "一九八七年四月二十九号", "was_it_you": "不是", "sure_no": "是的",
-         "to_desk": "不用"},
+         "to_desk": "不需要"},
         {"check": "19870429"},
     ),
 }  # fmt: skip
