@@ -25,6 +25,7 @@ from ivr.health import Health
 from ivr.intents.live import Trainer
 from ivr.kb.live import KnowledgeBase
 from ivr.outbound.live import OutboundCalls
+from ivr.outbound.orders import VERIFY_PLAN
 from ivr.publishing import Publishing, needed
 from ivr.session import House, conversing, starter
 from ivr.speech import engines, stt
@@ -166,7 +167,8 @@ class App:
             await self._warm([plan for plan in plans if plan in self._served()])
 
     def _served(self) -> list[Plan]:
-        return [plan for name in sorted({n.plan for n in self.config.number}) if (plan := self.plans.get(name))]
+        names = {n.plan for n in self.config.number} | ({VERIFY_PLAN} if self.outbound else set())
+        return [plan for name in sorted(names) if (plan := self.plans.get(name))]
 
     async def _purge(self) -> None:
         while self.config.store.retention_days:

@@ -71,10 +71,10 @@ def _orders(count: int, chance: random.Random, bank: Bank) -> list[dict[str, Any
     ]  # fmt: skip
 
 
-def _server(port: int, bank: Bank, database: str, name: str = "") -> Server:
+def _server(port: int, bank: Bank, database: str, processes: int, most: int, name: str = "") -> Server:
     store = {"store": {"url": database, "server": name}} if database else {}
     return outbound_site.server(
-        port, bank, _policies(), 2, 6, {"notice": PLAN}, outbound={"lease_s": LEASE_S}, **store
+        port, bank, _policies(), processes, most, {"notice": PLAN}, outbound={"lease_s": LEASE_S}, **store
     )  # fmt: skip
 
 
@@ -138,7 +138,8 @@ def _terminate(database: str) -> int:
 
     with psycopg.connect(database.replace("+psycopg", ""), row_factory=psycopg.rows.dict_row) as connection:
         running = connection.execute("TABLE pg_stat_activity").fetchall()
-        ours = [row["pid"] for row in running if row["application_name"] == "ivr"]
+        of_servers = (connection.info.dbname, "ivr")
+        ours = [row["pid"] for row in running if (row["datname"], row["application_name"]) == of_servers]
         for pid in ours:
             connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
     return len(ours)
@@ -151,7 +152,7 @@ async def kills(report: Report, options: argparse.Namespace) -> None:
     chance = random.Random(options.seed)  # noqa: S311 - telephone numbers and moments, not secrets
     telephones, bank = Telephones(pick_up), Bank()
     async with telephones.open() as port, bank.open():
-        server = _server(port, bank, options.database)
+        server = _server(port, bank, options.database, 2, 6)
         async with server:
             site = Site(server)
             ordered = await site.order(_orders(count, chance, bank))
@@ -184,15 +185,15 @@ def _rows(report: Report, what: str, found: Findings) -> None:
 
 
 async def two(report: Report, options: argparse.Namespace) -> None:
-    """Two servers on one database; the one that has calls is killed."""
+    """Two servers on one database, four lines each and more jobs than lines; one is killed while it has calls."""
     if not options.database.startswith("postgresql"):
         report.note("two servers share a PostgreSQL database only: give one with --database")
         return
-    count = 8 if options.quick else 60
+    count = 24 if options.quick else 60
     chance = random.Random(options.seed)  # noqa: S311 - telephone numbers, not secrets
     telephones, bank = Telephones(pick_up), Bank()
     async with telephones.open() as port, bank.open():
-        first, second = (_server(port, bank, options.database, name) for name in ("first", "second"))
+        first, second = (_server(port, bank, options.database, 1, 8, name) for name in ("first", "second"))
         second.environment = first.environment
         async with second:
             async with first:

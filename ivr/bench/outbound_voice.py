@@ -51,11 +51,13 @@ class Customer:
     says: Mapping[str, Sequence[corpus.Utterance]]
     chance: random.Random
 
+    def word(self, step: str) -> str:
+        """What they answer to a question, by what they mean: `yes`, `no` or `neither`."""
+        return {"yes": "no", "no": "yes"}.get(self.means, self.means) if step == "sure_no" else self.means
+
     def to(self, step: str, data: Path | None) -> np.ndarray:
-        """What they say to a question: a recording of the word, at another level and in another noise each time."""
-        word = {"neither": "neither", "yes": {"sure_no": "no"}.get(step, "yes"),
-                "no": {"sure_no": "yes"}.get(step, "no")}[self.means]  # fmt: skip
-        return _noisy(self.chance.choice(self.says[word]).pcm, data, self.chance)
+        """What they say to it: a recording of the word, at another level and in another noise each time."""
+        return _noisy(self.chance.choice(self.says[self.word(step)]).pcm, data, self.chance)
 
 
 def plan() -> str:

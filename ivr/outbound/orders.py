@@ -25,6 +25,8 @@ from ivr.outbound.proof import ProofBox, plain_hash
 from ivr.outbound.windows import zone_of
 from ivr.outbound.zones import phone_fault, zones_of
 
+VERIFY_PLAN = "verify"
+"""The dialplan that verifications run."""
 METADATA_BYTES = 4_096
 KEY_CHARS = 128
 MOST_AMOUNT = Decimal("1e12")
@@ -173,7 +175,7 @@ class Orders:
 
     def _plan(self, order: _Order) -> str:
         if isinstance(order, NewVerification):
-            return "verify"
+            return VERIFY_PLAN
         if not self.has_plan(order.plan):
             raise BadOrder("no dialplan of this name is in force; GET /v1/plans lists them", "plan")
         return order.plan
