@@ -33,6 +33,7 @@ from ivr.speech.prompts import Prompts
 from ivr.speech.tts import open_voices
 from ivr.store.kb import KbEntries
 from ivr.store.store import Store
+from ivr.telephony.leg import Leg
 from ivr.telephony.pool import LinePool
 from ivr.understanding import commands
 from ivr.web import server
@@ -109,6 +110,10 @@ class App:
             return None
         return OutboundCalls(self.config, self.store, self.backends, lambda name: self.plans.get(name) is not None)
 
+    async def _called_back(self, leg: Leg) -> bool:
+        """Whether a caller is somebody for whom a job is open, which this call then was for."""
+        return self.outbound is not None and await self.outbound.called_back(leg)
+
     async def _speech_and_lines(self, closing: _Closing) -> LinePool:
         config = self.config
         recognizers = await asyncio.to_thread(engines.build, config, commands.phrases)
@@ -130,7 +135,7 @@ class App:
         _write_ringback(ringback)
         lines = LinePool(
             config,
-            starter(lambda: house, self.plans.get),
+            starter(lambda: house, self.plans.get, self._called_back),
             apology={language: str(path) for language, path in apology.items()},
             on_free=self.outbound.wake if self.outbound else lambda: None,
         )

@@ -169,7 +169,7 @@ class Session:
     async def _begin(self) -> None:
         info, config = self._leg.info, self._house.config
         log.info("call begins", leg=self._leg.id, number=info.number, language=info.language, plan=self._plan.version)
-        if self._outgoing is None:
+        if info.direction == "in":
             self._leg.answer(info.language)
         trunk = info.peer if any(t.name == info.peer for t in config.trunk) else ""
         await self._turns.begin(self._leg, self._plan.name, self._plan.version, trunk)
@@ -242,6 +242,7 @@ class Session:
         self._listener.close()
         self._started = True
         given = self._outgoing or Outgoing()
+        who = "caller" if self._leg.info.direction == "in" else who
         await self._step(Started(who, given.given, given.zone, tuple(given.proof)))
 
     def _overhear(self) -> None:
@@ -451,13 +452,19 @@ def _learnt(before: State, after: State, by_keys: bool) -> str | None:
     return " ".join(new) if new else None
 
 
-def starter(house: Callable[[], House], plan: Callable[[str], Plan | None]) -> Callable[[Leg], Coroutine]:
-    """What the line pool runs for every incoming leg."""
+def starter(
+    house: Callable[[], House],
+    plan: Callable[[str], Plan | None],
+    called_back: Callable[[Leg], Coroutine[None, None, bool]],
+) -> Callable[[Leg], Coroutine]:
+    """What the line pool runs for every incoming leg. `called_back` conducts those of people whom we wanted to ring."""
 
     async def on_incoming(leg: Leg) -> None:
         chosen = plan(leg.info.plan)
         if chosen is None:
             leg.reject(503, "no plan", 30)
+            return
+        if chosen.on_caller and await called_back(leg):
             return
         await Session(house(), leg, chosen).run()
 

@@ -285,8 +285,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("plan", metavar="PLAN", help="a plan's file, or its name in dialplans/")
     parser.add_argument("--language", help="the language of the number that is rung; default: the plan's first")
     parser.add_argument("--now", type=_moment, metavar="MOMENT", help="the time of the call; default: now")
-    parser.add_argument("--answered-by", choices=("human", "machine", "screening"), default="human",
-                        help="who answers a call of ours; default: human")  # fmt: skip
+    parser.add_argument("--answered-by", choices=("human", "machine", "screening", "caller"),
+                        default="human", help="who answers a call of ours, or rings us; default: human")  # fmt: skip
     parser.add_argument("--given", type=_named, action="append", default=[], metavar="NAME=VALUE",
                         help="what the order of a call of ours gives the plan; may be repeated")  # fmt: skip
     parser.add_argument("--proof", type=_named, action="append", default=[], metavar="NAME=VALUE",

@@ -94,7 +94,7 @@ def _rooms(plan: Plan) -> Iterator[tuple[str, list[str]]]:
 
 def _other_starts(plan: Plan) -> list[tuple[str, str]]:
     """Who may answer a call of ours besides a person, and the step that begins it then."""
-    return [(who, to) for who, to in plan.starts.items() if who != "human" and to]
+    return [(who, to) for who, to in plan.starts.items() if to not in ("", plan.start)]
 
 
 def _arrows(plan: Plan) -> Iterator[tuple[str, list[str], str]]:

@@ -414,6 +414,7 @@ class Plan:
     verified: tuple[str, ...] = ()
     on_machine: str = ""
     on_screening: str = ""
+    on_caller: str = ""
     given: tuple[str, ...] = ()
     anywhere: Mapping[str, str] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
@@ -426,7 +427,8 @@ class Plan:
     @property
     def starts(self) -> Mapping[str, str]:
         """Who answers -> the first step; empty: hang up."""
-        return {"human": self.start, "machine": self.on_machine, "screening": self.on_screening or self.on_machine}
+        screening, caller = self.on_screening or self.on_machine, self.on_caller or self.start
+        return {"human": self.start, "machine": self.on_machine, "screening": screening, "caller": caller}
 
     @property
     def slots(self) -> Mapping[str, Slot]:

@@ -113,7 +113,7 @@ def _answers(linker: Linker, ask: Ask) -> set[str] | None:
 
 def _unreachable(linker: Linker, steps: Mapping[str, Step]) -> None:
     own = linker.ways
-    todo = [linker.start(), linker.on_machine, linker.on_screening]
+    todo = [linker.start(), linker.on_machine, linker.on_screening, linker.on_caller]
     todo += [own.operator, own.cancel, own.on_error, *linker.anywhere.values()]
     seen: set[str] = set()
     while todo:

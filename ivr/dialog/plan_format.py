@@ -342,6 +342,7 @@ PLAN = Record(
         "verified": Key(SLOT, "a slot that only lookups fill; while it is, who the caller says they are is checked"),
         "on_machine": Key(STEP, "the first step when a machine answers our call; hung up when left out"),
         "on_screening": Key(STEP, "the first step when a screening assistant does; as a machine when left out"),
+        "on_caller": Key(STEP, "the first step when somebody rings this plan themselves; `start` when left out"),
         "given": Key(ListOf(SLOT, 0, 50, mend="like [name, amount]"), "slots that the order of our call fills"),
         "anywhere": Key(INTENTS, "intents that lead somewhere from every open question"),
         "goodbye": Key(PROMPT, "the last words before hanging up"),

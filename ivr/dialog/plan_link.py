@@ -103,6 +103,7 @@ class Linker:
         self.verified = self.slot(own["verified"], ("verified",), use=True)
         self.on_machine = self.step(own["on_machine"], ("on_machine",))
         self.on_screening = self.step(own["on_screening"], ("on_screening",))
+        self.on_caller = self.step(own["on_caller"], ("on_caller",))
         self.given = self.linked(form.PLAN.keys["given"].shape, own["given"], ("given",))
         self.fills.update(self.given)
         self.anywhere = {intent: self.step(target, ("anywhere", intent)) for intent, target in own["anywhere"].items()}

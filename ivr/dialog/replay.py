@@ -378,5 +378,5 @@ def _worded(record: InputRecord, given: Input) -> str:
         case Compared(evidence):
             return f"keys weighed {evidence.score:+.1f}"
         case Started(answered_by=who):
-            return "call answered" if who == "human" else f"call answered by a {who}"
+            return "call answered" if who in ("human", "caller") else f"call answered by a {who}"
     return "silence"

@@ -89,7 +89,7 @@ BACKEND = Record(
 _CALL = {
     "language": Key(Text(LANGUAGE, "a two-letter code"), "the language of the number that was rung"),
     "now": Key(_TEXT, "date and time with zone, like 2026-11-23T10:00+08:00"),
-    "answered_by": Key(Word(("human", "machine", "screening")), "who answers a call of ours"),
+    "answered_by": Key(Word(("human", "machine", "screening", "caller")), "who answers a call of ours, or rings us"),
     "given": Key(_GIVEN, "what the order of a call of ours gives the plan"),
     "proof": Key(_GIVEN, "what the other side must prove to know"),
     "backends": Key(ListOf(BACKEND), "what back ends answer; the first that fits"),

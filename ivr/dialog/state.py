@@ -15,7 +15,7 @@ KEY_TIMEOUT_MS = 2_000
 """Wait after a key for the next (VoiceXML's interdigittimeout; platforms use 1 to 3 s)."""
 
 
-AnsweredBy = Literal["human", "machine", "screening"]
+AnsweredBy = Literal["human", "machine", "screening", "caller"]
 
 
 # Inputs -----------------------------------------------------------------------------------------------------------
@@ -26,7 +26,8 @@ class Started:
     """The call is answered.
 
     Attributes:
-        answered_by: who answered a call of ours; `screening` is an assistant that asks who calls. Callers are human.
+        answered_by: who answered a call of ours; `screening` is an assistant that asks who calls,
+            `caller` is somebody who rang us.
         given: what the order of the call says, name -> text; what the plan declares under `given` fills its slots.
         zone: IANA name of the time zone of whoever was rung; empty: the plan's.
         proofs: names of what the session can have proven.

@@ -70,11 +70,12 @@ class _Over:
 class Attempt:
     """An attempt under way. `has_leg`: it has taken its leg, or wants none any more."""
 
-    def __init__(self, hands: Hands, claim: Claim) -> None:
+    def __init__(self, hands: Hands, claim: Claim, leg: Leg | None = None) -> None:
+        """`leg`: of somebody who rang us themselves; None: they are to be rung."""
         self.claim = claim
-        self.has_leg = False
+        self.has_leg = leg is not None
         self._hands = hands
-        self._leg: Leg | None = None
+        self._leg = leg
         self._dialled = False
         self._looked = asyncio.Event()
         self._noted: asyncio.Task[None] | None = None
@@ -130,7 +131,7 @@ class Attempt:
         except Unavailable as error:
             return _Over(None, detail=str(error))
         self._dialled = True
-        answer = await hands.lines.dial(
+        answer = self._leg or await hands.lines.dial(
             job.phone, hands.rules.trunk_of(job.policy) or None, timeout_ms=hands.rules.ring_s(job.policy) * 1000,
             language=job.language, on_leg=self._on_leg, amd=hands.rules.amd(job.policy),
         )  # fmt: skip
@@ -184,7 +185,7 @@ class Attempt:
             proof = box.open(claim.job.id, claim.proof)
         job, rules = claim.job, self._hands.rules
         given = told(job, rules.answers_left(job.policy, claim.failed_proofs))
-        amd = rules.amd(job.policy) is not None
+        amd = self._leg is None and rules.amd(job.policy) is not None
         return Outgoing(given, proof, job.language, zone_for(job), amd, uuid.uuid4().hex)
 
     def _on_leg(self, leg: Leg) -> None:

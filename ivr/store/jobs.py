@@ -132,6 +132,13 @@ class Jobs:
             self._unsure.append(attempt_id)
             raise
 
+    async def claim_back(self, caller: str, plan: str) -> Claim | None:
+        """The latest job of `plan` that waits to ring `caller`, claimed because they ring us; None: there is none."""
+        attempt_id, now = f"att_{uuid.uuid4().hex}", self.now()
+        return await self._store.write(
+            "claim_back", lambda c: claiming.claim_back(c, self._ending, attempt_id, self.lease, now, caller, plan)
+        )
+
     def hold(self, claim: Claim) -> None:
         """This process is at an attempt: it takes it for dead neither now nor when the database was long away."""
         self._held.add(claim.attempt.id)

@@ -28,8 +28,7 @@ CALLEES = {
     "402": ("zh", "cmn-latn-pinyin+f3", "喂，你好。", False, HUMAN),
     "403": ("en", "slt", "Hello, you have reached the Miller family. We are out at the moment, so please leave a "
             "message after the tone.", True, MACHINE),
-    "404": ("zh", "cmn-latn-pinyin+f3", "您好，您拨打的用户暂时无法接听电话，"
-            "请在听到提示音之后留下您的口信。", True, MACHINE),
+    "404": ("zh", "cmn-latn-pinyin+f3", "您好，我现在不方便接听电话，请在提示音之后留言。", True, MACHINE),
 }  # fmt: skip
 
 

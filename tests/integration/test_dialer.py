@@ -41,6 +41,7 @@ class Desk:
         self.jobs = outbound.jobs
         self.given: list[Outgoing] = []
         self.legs: asyncio.Queue[Leg] = asyncio.Queue()
+        self.called_back: asyncio.Queue[bool] = asyncio.Queue()
         self.plans = {"survey", "verify"}
         self.result = CallResult("hangup", "us", "done")
         self.conclusion = self.early = ""
@@ -99,7 +100,9 @@ async def running(folder, outbound: Outbound, **trunk):
 
     async def answer(leg: Leg) -> None:
         leg.answer()
-        await leg.wait_ended()
+        desk.called_back.put_nowait(back := await calls.called_back(leg))
+        if not back:
+            await leg.wait_ended()
 
     pool = LinePool(config, answer, launch=world.launch, on_free=calls.wake)
     desk = Desk(calls, world, pool, folder)
@@ -210,6 +213,35 @@ async def test_lines_of_callers_and_transfers_are_left_alone(tmp_path):
         caller.hangup()
         await desk.legs.get()
         assert (await desk.until(jobs[2], "in_call")).attempts == 1
+
+
+async def test_who_calls_back_has_their_job_done_there_whatever_holds_it(desk):
+    desk.result = None
+    held = await desk.order(not_before=(desk.jobs.now() + timedelta(hours=1)).isoformat())
+    desk.world.ring("401", caller=PHONE.removeprefix("+"))
+    leg = await desk.legs.get()
+    assert leg.info.direction == "in"
+    assert desk.given[-1].given == {"branch": "西单", "again": "true"}
+    assert not desk.given[-1].amd
+    job = await desk.until(held, "in_call")
+    assert (job.attempts, job.held_by) == (1, None)
+    desk.conclusion = "completed"
+    leg.hangup()
+    assert (await desk.until(held, "done")).disposition == "completed"
+    assert await desk.kinds(held) == ["created", "claimed", "dialing", "answered", "attempt_ended", "completed"]
+
+
+async def test_who_calls_and_has_no_job_is_a_caller(desk):
+    await desk.until(await desk.order(), "done")
+    desk.world.ring("401", caller=PHONE)
+    assert not await desk.called_back.get()
+    desk.result = None
+    desk.behave(PHONE, "ring")
+    rings = await desk.until(await desk.order(), "dialing")
+    await desk.order(not_before=(desk.jobs.now() + timedelta(hours=1)).isoformat())
+    desk.world.ring("401", caller=PHONE)
+    assert not await desk.called_back.get()
+    assert (await desk.until(rings, "dialing")).attempts == 1
 
 
 async def test_a_cancel_ends_what_rings_and_what_talks(desk):

@@ -337,7 +337,7 @@ async def test_a_machine_that_answers_is_ready_after_its_beep(pools, voicemail):
     assert not any(isinstance(event, AnsweredBy | MachineAfterAll) for event in seen)
 
 
-async def test_early_media_is_no_answer_and_nobody_who_says_nothing_is_unsure(pools, speech, tmp_path):
+async def test_early_media_is_no_answer_and_nobody_who_says_nothing_is_unsure(pools, hello, tmp_path):
     quiet = str(tmp_path / "quiet.wav")
     with wave.open(quiet, "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
@@ -346,7 +346,7 @@ async def test_early_media_is_no_answer_and_nobody_who_says_nothing_is_unsure(po
     dialling = asyncio.create_task(pools.a.dial("400", amd=SOON))
     theirs = await pools.rung.get()
     theirs.ring(early_media=True)
-    theirs.play([Segment(speech), Segment(quiet)])
+    theirs.play([Segment(hello), Segment(quiet)])
     await until(theirs, PlayoutEnded)
     theirs.answer()
     ours = await dialling
