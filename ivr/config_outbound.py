@@ -85,6 +85,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Attempts under way."""
     ring_s: Annotated[int, msgspec.Meta(ge=5, le=180)] = 30
     """How long a telephone rings before it counts as not answered. Seconds."""
+    proof_answers: Day = 3
+    """Answers by which a customer may fail to prove who they are in 24 hours, over all calls; then nobody rings."""
+    amd: bool = True
+    """Ask who answers, a person or a machine (`[outbound.amd]`); without, whoever answers is a person."""
     trunk: str = ""
     """Trunk that it dials through and whose limits hold; empty: the one whose prefix fits."""
     lifetime_s: Wait = 86_400

@@ -78,6 +78,7 @@ _attempts_open = _gauge("attempts_open", "Outbound attempts under way, of all se
 _breaker = _gauge("breaker_open", "1 while the breaker of a policy is open", "policy")
 _job_ring = _histogram("job_ring_seconds", "From when a job was due to its INVITE", _RING_S, "policy")
 _job_answer = _histogram("job_answer_seconds", "From when a job was due to the answer", _RING_S, "policy")
+_answered_by = _counter("answered_by", "Calls of ours that were answered, by whom and why we think so", "by", "cause")
 _attempts = _counter("attempts", "Outbound attempts that are over, by policy and outcome", "policy", "outcome")
 
 _plan_reloads = _counter("plan_reloads", "Loadings of the dialplans: ok, or failed with faults in some", "result")
@@ -199,6 +200,11 @@ def jobs_waiting(counts: Mapping[str, int], oldest_due_s: float) -> None:
     for state in ("queued", "held", "claimed", "dialing", "in_call"):
         _jobs.labels(state).set(counts.get(state, 0))
     _jobs_oldest.set(oldest_due_s)
+
+
+def answered_by(by: str, cause: str) -> None:
+    """`by`, `cause`: those of `ivr.line.messages.AnsweredBy`; a machine found out later counts once more."""
+    _answered_by.labels(by, cause).inc()
 
 
 def attempt_ended(policy: str, outcome: str) -> None:

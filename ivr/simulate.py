@@ -43,6 +43,7 @@ from ivr.dialog.state import (
 from ivr.errors import InvalidInput, Problem, Unavailable
 from ivr.live import Live
 from ivr.speech import spoken
+from ivr.understanding.proving import Proofs
 
 HELP = """  WORDS               say them
   #8620#              press keys (the first # only begins the line); then a pause
@@ -284,10 +285,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("plan", metavar="PLAN", help="a plan's file, or its name in dialplans/")
     parser.add_argument("--language", help="the language of the number that is rung; default: the plan's first")
     parser.add_argument("--now", type=_moment, metavar="MOMENT", help="the time of the call; default: now")
-    parser.add_argument("--answered-by", choices=("human", "machine", "screening"), default="human",
-                        help="who answers a call of ours; default: human")  # fmt: skip
+    parser.add_argument("--answered-by", choices=("human", "machine", "screening", "caller"),
+                        default="human", help="who answers a call of ours, or rings us; default: human")  # fmt: skip
     parser.add_argument("--given", type=_named, action="append", default=[], metavar="NAME=VALUE",
                         help="what the order of a call of ours gives the plan; may be repeated")  # fmt: skip
+    parser.add_argument("--proof", type=_named, action="append", default=[], metavar="NAME=VALUE",
+                        help="what the other side must prove to know: birth_date=1987-04-29")  # fmt: skip
     parser.add_argument("--live", action="store_true", help="ask the back ends of the configuration")
     parser.add_argument("--config", default="config.toml", metavar="FILE", help="which one; default: config.toml")
     what = parser.add_mutually_exclusive_group()
@@ -316,7 +319,8 @@ def main(argv: list[str] | None = None, source: TextIO | None = None, out: TextI
         return _walk(plan, arguments, now, out)
     with Live(config.load(arguments.config)) if arguments.live else nullcontext() as live:
         started = Started(arguments.answered_by, dict(arguments.given))
-        call = Rehearsal(plan, _language(plan, arguments.language), now, started)
+        proofs = Proofs(dict(arguments.proof))
+        call = Rehearsal(plan, _language(plan, arguments.language), now, started, proofs)
         _Terminal(call, out, live).run(_lines(source, out))
     return 0
 

@@ -64,7 +64,7 @@ ROOMS = (
     _room("caller", "ivr.caller*", "words"),
     # 3 conductors
     _room("conductors", "ivr.session ivr.answering ivr.listening ivr.speaking ivr.publishing ivr.turn_log ivr.transfer"
-          " ivr.voicemail",
+          " ivr.voicemail ivr.pickup",
           "words observing meaning dialog telephony speech store backend backend_rules"),
     _room("outbound", "ivr.outbound.delivery ivr.outbound.live ivr.outbound.dialer ivr.outbound.attempt",
           "words observing outbound_rules store backend backend_rules telephony"),

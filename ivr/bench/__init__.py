@@ -28,6 +28,7 @@ BENCHES = {
     "identity": "ivr.bench.identity",
     "amd": "ivr.bench.amd",
     "queue": "ivr.bench.queue",
+    "outbound": "ivr.bench.outbound",
     "spoken_intents": "ivr.bench.spoken_intents",
     "review": "ivr.bench.review",
 }

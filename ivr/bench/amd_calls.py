@@ -8,6 +8,7 @@ it only. All audio is 8 kHz int16 as it leaves a G.711 line, from the moment of 
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -263,17 +264,18 @@ def others(data: Path, seed: int) -> list[Answered]:
     return [on_line(call, "noise", data, rng) for call in calls]
 
 
-def fitting(seed: int, quick: bool = False) -> list[Answered]:
+def fitting(seed: int, languages: Collection[str] = tuple(FIT_MACHINE)) -> list[Answered]:
     """The set that the detector's figures were chosen on: other voices, languages and texts, generated beeps."""
     rng = corpus.seeded(seed)
     calls = []
-    for language, (opening, second, last) in FIT_MACHINE.items():
+    for language in languages:
+        opening, second, last = FIT_MACHINE[language]
         voices = ((language, language), (language, f"{language}+f4"))
         if language == "en-gb":
             voices = (("en", "festival"), ("en", "awb"))
-        for spoken, voice in voices[: 1 if quick else 2]:
+        for spoken, voice in voices:
             lines = [speak(text, spoken, voice) for text in (opening, second, last)]
-            for again in range(1 if quick else 2):
+            for again in range(2):
                 beep = tone(rng.choice((440, 880, 1000, 1400)), rng.uniform(0.15, 0.8))
                 calls.append(_machine(f"fit {language} {again}", language, voice, None, lines[1:], beep, rng))
                 calls.append(_machine(f"fit {language} {again}", language, voice, lines[0], lines[1:], beep, rng))

@@ -1,6 +1,7 @@
 """What happens next: `step(plan, state, input, now) -> (state, actions)`. Pure, synchronous, without clocks or I/O.
 
-Every list of actions ends in one that something will answer: Listen, WaitKeys, Connect, Fetch, TakeMessage, or End;
+Every list of actions ends in one that something will answer: Listen, WaitKeys, Connect, Fetch, TakeMessage, Compare,
+or End;
 nothing ends in silence. Questions and their answers are in `questions` and `replies`; this walks from step to step.
 """
 
@@ -29,6 +30,7 @@ from ivr.dialog.plan import (
     Notify,
     Plan,
     Prompt,
+    Prove,
     Record,
     Return,
     Say,
@@ -39,6 +41,8 @@ from ivr.dialog.plan import (
 from ivr.dialog.replies import Reply
 from ivr.dialog.state import (
     Action,
+    Compare,
+    Compared,
     Conclude,
     Connect,
     Connected,
@@ -105,7 +109,7 @@ def _begun(plan: Plan, state: State, given: Started, now: datetime) -> Out:
     """The first step for whoever answered; a machine that the plan has nothing to say to is hung up on."""
     values = {name: fill.canonical(plan.slots[name], given.given.get(name)) for name in plan.given}
     slots = {name: Filled(value) for name, value in values.items() if value}
-    walk = _Walk(plan, replace(state, slots=slots, zone=given.zone), now)
+    walk = _Walk(plan, replace(state, slots=slots, zone=given.zone, proofs=given.proofs), now)
     if first := plan.starts[given.answered_by]:
         return walk.to(first)
     walk.conclude(Conclude("machine"))
@@ -129,6 +133,8 @@ def _reply(plan: Plan, state: State, here: Asking, given: Input, now: datetime) 
             return replies.key(plan, state, here, question, digit, now)
         case KeysEnded() if state.keys:
             return replies.keyed(plan, state, here, question, now)
+        case Compared(evidence) if isinstance(here, Prove):
+            return replies.weighed(state, here, evidence)
         case Recorded(name=name) if isinstance(here, Record):
             return replies.recorded(state, here, name) if name else replies.silence(state, question)
     return None
@@ -138,6 +144,8 @@ def _act(plan: Plan, here: Asking, reply: Reply, now: datetime) -> Out:
     state = replace(reply.state, idle=0) if reply.learnt else reply.state
     if reply.wait_keys:
         return state, (WaitKeys(),)
+    if reply.compare:
+        return state, (Compare(state.slot, reply.compare),)
     walk = _Walk(plan, state, now)
     for text in reply.say:
         walk.say({state.language: text})
@@ -193,7 +201,7 @@ class _Walk:
             self._enter(name, way, keep_counts)
             keep_counts = False
             match here := self.plan.steps.get(name):
-                case Form() | Confirm():
+                case Form() | Confirm() | Prove():
                     way, name = self._skipped(here)
                     if not name:
                         return self._question(here)
@@ -259,8 +267,14 @@ class _Walk:
     def _today(self) -> str:
         return fill.facts(self.plan, self.state, self.now)["today"]
 
-    def _skipped(self, here: Form | Confirm) -> tuple[str, str]:
+    def _skipped(self, here: Form | Confirm | Prove) -> tuple[str, str]:
         """Way and step when there is nothing to ask; else both are empty and the field that is due is the present."""
+        if isinstance(here, Prove):
+            part = questions.next_proof(here, self.state)
+            if part is None or replies.answers(here, self.state) < 1:
+                return "failed", here.failed
+            self.state = replace(self.state, slot=part.proof)
+            return "", ""
         if isinstance(here, Confirm):
             filled = [self.state.slots.get(name) for name in here.slots]
             if any(f is None for f in filled):

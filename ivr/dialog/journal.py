@@ -17,6 +17,7 @@ import msgspec
 from ivr.dialog import fill, questions
 from ivr.dialog.plan import Asking, Form, Lookup, Plan, Record, Step, Transfer
 from ivr.dialog.state import (
+    Compared,
     Connected,
     Fetched,
     Heard,
@@ -40,6 +41,7 @@ MASK = "****"
 _KINDS: Mapping[str, type] = {
     "started": Started, "heard": Heard, "silence": Silence, "key": Key, "keys_ended": KeysEnded,
     "connected": Connected, "fetched": Fetched, "recorded": Recorded,
+    "compared": Compared,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ANSWERS = frozenset({"yes", "no", "unsure"})

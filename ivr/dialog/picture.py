@@ -13,12 +13,13 @@ from ivr.dialog.plan import END, Plan, ways
 _ANYWHERE = "at any question"
 _MERMAID = {
     "Say": ("[", "]"), "Answer": ("[", "]"), "Ask": ("([", "])"), "Form": ("([", "])"), "Confirm": ("([", "])"),
-    "Menu": ("([", "])"), "Record": ("([", "])"), "Branch": ("{", "}"), "Hours": ("{", "}"),
+    "Prove": ("([", "])"), "Menu": ("([", "])"), "Record": ("([", "])"), "Branch": ("{", "}"), "Hours": ("{", "}"),
     "Lookup": ("[(", ")]"), "Notify": ("[(", ")]"), "Settle": ("[(", ")]"), "Transfer": ("[/", "/]"),
     "Hangup": ("((", "))"), "Call": ("[[", "]]"), "Return": ("[[", "]]"),
 }  # fmt: skip
 _DOT = {
-    "Say": "box", "Answer": "box", "Ask": "oval", "Form": "oval", "Confirm": "oval", "Menu": "oval", "Record": "oval",
+    "Say": "box", "Answer": "box", "Ask": "oval", "Form": "oval", "Confirm": "oval", "Prove": "oval",
+    "Menu": "oval", "Record": "oval",
     "Branch": "diamond", "Hours": "diamond", "Lookup": "cylinder", "Notify": "cylinder", "Settle": "cylinder",
     "Transfer": "house",
     "Hangup": "doublecircle", "Call": "component", "Return": "component",
@@ -93,7 +94,7 @@ def _rooms(plan: Plan) -> Iterator[tuple[str, list[str]]]:
 
 def _other_starts(plan: Plan) -> list[tuple[str, str]]:
     """Who may answer a call of ours besides a person, and the step that begins it then."""
-    return [(who, to) for who, to in plan.starts.items() if who != "human" and to]
+    return [(who, to) for who, to in plan.starts.items() if to not in ("", plan.start)]
 
 
 def _arrows(plan: Plan) -> Iterator[tuple[str, list[str], str]]:

@@ -212,6 +212,7 @@ class _Loading:
             verified=tuple(dict.fromkeys(each.verified for each in linkers.values() if each.verified)),
             on_machine=linker.on_machine,
             on_screening=linker.on_screening,
+            on_caller=linker.on_caller,
             given=tuple(dict.fromkeys(name for each in linkers.values() for name in each.given)),
             anywhere=linker.anywhere,
             calendars=calendars,

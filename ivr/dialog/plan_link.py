@@ -34,6 +34,8 @@ from ivr.dialog.plan import (
     Menu,
     Notify,
     Prompt,
+    Proof,
+    Prove,
     Record,
     Return,
     Say,
@@ -101,6 +103,7 @@ class Linker:
         self.verified = self.slot(own["verified"], ("verified",), use=True)
         self.on_machine = self.step(own["on_machine"], ("on_machine",))
         self.on_screening = self.step(own["on_screening"], ("on_screening",))
+        self.on_caller = self.step(own["on_caller"], ("on_caller",))
         self.given = self.linked(form.PLAN.keys["given"].shape, own["given"], ("given",))
         self.fills.update(self.given)
         self.anywhere = {intent: self.step(target, ("anywhere", intent)) for intent, target in own["anywhere"].items()}
@@ -256,6 +259,21 @@ class Linker:
             fields.append(Field(**part, events=part_events))
         self.fills.update(seen)
         return Form(**{**found, "fields": tuple(fields)}, events=events, **common)
+
+    def _prove(self, found: dict[str, Any], path: Path_, common: dict[str, Any]) -> Prove:
+        own = {name: found[name] for name in form.EVENTS if found[name] is not form.INHERITED}
+        events = self._with_events(found)
+        fields: list[Proof] = []
+        for part in found["fields"]:
+            where = part.pop("path")
+            if part["proof"] in {each.proof for each in fields}:
+                self.reading.fault((*where, "proof"), f"`{part['proof']}` is asked for twice", "remove one")
+            part_events = self._with_events(part, {**self.ways.events, **own})
+            fields.append(Proof(**part, events=part_events))
+        left = self.slots.get(self.slot(found["answers_left"], (*path, "answers_left"), use=True))
+        if left is not None and left.kind != "number":
+            self.reading.fault((*path, "answers_left"), f"`{left.name}` is of kind {left.kind}", "a number is wanted")
+        return Prove(**{**found, "fields": tuple(fields)}, events=events, **common)
 
     def _confirm(self, found: dict[str, Any], path: Path_, common: dict[str, Any]) -> Confirm:
         for index, name in enumerate(found["slots"]):

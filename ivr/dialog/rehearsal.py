@@ -12,6 +12,8 @@ from ivr.dialog import engine
 from ivr.dialog.plan import Plan
 from ivr.dialog.state import (
     Action,
+    Compare,
+    Compared,
     Conclude,
     Connect,
     Connected,
@@ -32,12 +34,14 @@ from ivr.dialog.state import (
     WaitKeys,
 )
 from ivr.turn import Alternative, Hypothesis, Understood
+from ivr.understanding.proving import Proofs
 from ivr.understanding.understand import understand
 
 TYPED_CONFIDENCE = 0.95
 """How surely typed words count as heard, unless somebody says otherwise; 0..1."""
 MAX_SAID_CHARS = 10_000
 BY_A_PERSON = Started()
+NOTHING = Proofs()
 _RESTRICTED = ("yes_no", "choice")
 
 _TAKES: dict[type, tuple[type, ...]] = {
@@ -45,6 +49,7 @@ _TAKES: dict[type, tuple[type, ...]] = {
     WaitKeys: (Heard, Silence, Key, KeysEnded),
     TakeMessage: (Recorded, Silence, Key),
     Connect: (Connected,),
+    Compare: (Compared,),
     Fetch: (Fetched,),
 }
 
@@ -62,10 +67,13 @@ class Moment:
 class Rehearsal:
     """One call of `plan`, begun. `now` stands still."""
 
-    def __init__(self, plan: Plan, language: str, now: datetime, started: Started = BY_A_PERSON) -> None:
-        self.plan, self.now = plan, now
+    def __init__(
+        self, plan: Plan, language: str, now: datetime, started: Started = BY_A_PERSON, proofs: Proofs = NOTHING
+    ) -> None:
+        """`proofs`: what the other side of a call of ours must prove to know."""
+        self.plan, self.now, self._proofs = plan, now, proofs
         self.moments: list[Moment] = []
-        self._take(State(language), started)
+        self._take(State(language), replace(started, proofs=tuple(proofs.values)))
 
     @property
     def last(self) -> Moment:
@@ -88,7 +96,7 @@ class Rehearsal:
         listening = next((a for m in reversed(self.moments) for a in m.actions if isinstance(a, Listen)), None)
         if listening is None:
             return Heard(Understood(hypothesis))
-        understood = understand(self.plan.vocabulary, listening.expectation, hypothesis)
+        understood = self._proofs.heard(self.plan.vocabulary, listening.expectation, hypothesis)
         if listening.expectation.kind in _RESTRICTED and understood == Understood(hypothesis):
             beside = Hypothesis("", confidence, (Alternative(text[:MAX_SAID_CHARS], confidence),), "none_of_these")
             understood = replace(understand(self.plan.vocabulary, listening.expectation, beside), hypothesis=hypothesis)
@@ -109,6 +117,8 @@ class Rehearsal:
         state, actions = engine.step(self.plan, state, given, self.now)
         waiting = [a for a in actions if isinstance(a, (*_TAKES, End))]
         self.moments.append(Moment(given, state, actions, waiting[-1] if waiting else self.last.awaited))
+        if isinstance(compare := self.last.awaited, Compare):
+            return self._take(state, Compared(self._proofs.keyed(compare.proof, compare.value)))
         return self.last
 
 
@@ -134,6 +144,8 @@ def describe(action: Action) -> str:
             return f"asks {action.backend}: {action.method} {action.path}{query}{body}"
         case Tell():
             return f"tells {action.backend}: {action.event} {action.path} {dict(action.data)}"
+        case Compare():
+            return f"weighs what was keyed for {action.proof}"
         case TakeMessage():
             return f"records {action.max_s} s at most"
         case Conclude() | End():

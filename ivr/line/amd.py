@@ -30,7 +30,7 @@ TONE_POWER, TONE_DB = 1e-12, -110.0
 DROP_DB = 17.0
 MIDDLE = 0.5
 # Below this much between floor and peak nobody has spoken: the line hisses, or music plays without a breath.
-CONTRAST_DB = 9.0
+CONTRAST_DB = 12.0
 LOWEST_DB = -50.0
 # Shorter gaps are inside a phrase, shorter bursts are clicks.
 GAP_FRAMES = 240 // FRAME_MS
@@ -223,9 +223,10 @@ class Ear:
     def push(self, samples: np.ndarray, ours: bool = False) -> Heard:
         """The next frame: 160 samples at 8 kHz (float32, 16-bit range).
 
-        ours: it may be the echo of our own prompt, or is a key; it is no speech and says nothing of the line.
+        ours: it may be the echo of our own prompt, or is a key, or the end of early media; it is no speech and says
+        nothing of the line.
         """
-        power = max(float(samples @ samples) / len(samples) / 32_768**2, LEAST_POWER)
+        power = max(float(samples.var()) / 32_768**2, LEAST_POWER)
         self._power[self._frames] = TONE_POWER if ours else power
         self._frames += 1
         tone = self._beeps.push(np.zeros_like(samples) if ours else samples, bool(self._cadence.phrases))

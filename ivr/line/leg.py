@@ -331,7 +331,7 @@ class Leg(pj.Call):
         self.answered = True
         self.line.emit(LegState(self.leg, "answered", self._codec))
         if self._amd is not None:
-            self.open_media().watch(self._amd)
+            self.open_media().watch(self._amd, self.rang == "early")
         self._take_over()
 
     def _take_over(self) -> None:

@@ -36,6 +36,8 @@ from ivr.line.vad import NARROW_SAMPLES, SILENT_DB, Decimator, level_db, make_va
 
 # Captured frames that wait for the hearing thread: one second. Beyond that the oldest are lost, the clock is not.
 RING_FRAMES = 50
+# So much of early media may still be in the jitter buffer when the call is answered.
+EARLY_TAIL_MS = 200
 # The default of 5 ms would let another thread keep the media clock waiting for a quarter of a frame.
 SWITCH_INTERVAL_S = 0.0005
 MAX_VERDICTS = 8
@@ -145,7 +147,7 @@ class LegMedia:
         self._narrow_out = Decimator()
         self._recorder: Recorder | None = None
         self._watch: Watch | None = None
-        self._answered_ms = 0
+        self._answered_ms = self._tail_ms = 0
         self._mated: LegMedia | None = None
         self.last_narrow = np.zeros(NARROW_SAMPLES, np.float32)
 
@@ -207,8 +209,9 @@ class LegMedia:
                 playout.stop("barge_in")
         self._wake()
 
-    def watch(self, amd: messages.Amd) -> None:
-        """The leg has been answered: find out by whom, from the next frame on."""
+    def watch(self, amd: messages.Amd, early: bool) -> None:
+        """The leg has been answered: find out by whom, from the next frame on. `early`: there was early media."""
+        self._tail_ms = self._at_ms + (EARLY_TAIL_MS if early else 0)
         self._answered_ms, self._watch = self._at_ms, Watch(self.leg, amd)
 
     def record(self, command: messages.Record) -> None:
@@ -376,7 +379,8 @@ class LegMedia:
         heard, at_least_db = self._echo.process(narrow, played, self._vad.threshold_db)
         voiced = self._vad.voiced(heard, at_least_db) and not tone.present
         if (watch := self._watch) is not None and at_ms > self._answered_ms:
-            watch.push(heard, tone.present or SILENT_DB < level_db(heard) <= at_least_db)
+            echo = SILENT_DB < level_db(heard) <= at_least_db
+            watch.push(heard, tone.present or echo or at_ms <= self._tail_ms)
         endpointer = self._endpointer
         endpointer.push(frame, voiced, self._playout.open, at_ms)
         if endpointer.speaking and self._paused_for != endpointer.utterance:
@@ -407,8 +411,8 @@ class LegMedia:
                 self._paused_for = utterance
 
     def _send_events(self) -> None:
-        watched = self._watch.events if self._watch is not None else ()
-        for events in (self._endpointer.events, self._playout.events, watched):
+        watch = self._watch
+        for events in (self._endpointer.events, self._playout.events, watch.events if watch is not None else ()):
             while events:
                 self._emit(events.popleft())
 

@@ -21,7 +21,7 @@ from ivr import metrics
 from ivr.errors import Unavailable
 from ivr.outbound import outcomes
 from ivr.outbound.job import CallResult, Claim, Disposition, Outcome, Outgoing
-from ivr.outbound.orders import told
+from ivr.outbound.orders import told, zone_for
 from ivr.outbound.policy import Rules
 from ivr.outbound.proof import ProofBox
 from ivr.store.jobs import Jobs, Stale
@@ -33,8 +33,9 @@ AGAIN_S = 1.0
 FULL_FOR = timedelta(seconds=5)
 """How long a job is held of which nothing rang because no line or trunk took the call."""
 T = TypeVar("T")
-Converse = Callable[[Leg, str, Outgoing], Awaitable[CallResult]]
-"""Conducts a call that was answered, by the dialplan of a name."""
+Conclude = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+Converse = Callable[[Leg, str, Outgoing, Conclude], Awaitable[CallResult]]
+"""Conducts a call that was answered, by the dialplan of a name; what it comes to may be told while it goes on."""
 
 log = structlog.get_logger(__name__)
 
@@ -63,19 +64,21 @@ class _Over:
     outcome: Outcome | None
     disposition: Disposition | None = None
     detail: str = ""
-    facts: Mapping[str, Any] | None = None
+    call: CallResult | None = None
 
 
 class Attempt:
     """An attempt under way. `has_leg`: it has taken its leg, or wants none any more."""
 
-    def __init__(self, hands: Hands, claim: Claim) -> None:
+    def __init__(self, hands: Hands, claim: Claim, leg: Leg | None = None) -> None:
+        """`leg`: of somebody who rang us themselves; None: they are to be rung."""
         self.claim = claim
-        self.has_leg = False
+        self.has_leg = leg is not None
         self._hands = hands
-        self._leg: Leg | None = None
-        self._rang = False
+        self._leg = leg
+        self._dialled = False
         self._looked = asyncio.Event()
+        self._noted: asyncio.Task[None] | None = None
         self._ended_by: Literal["", "cancelled", "stale", "lease"] = ""
 
     def look(self) -> None:
@@ -106,11 +109,11 @@ class Attempt:
         except asyncio.CancelledError:
             if not self._ended_by:
                 raise
-            over = _Over("unknown" if self._rang else None, detail="ended while it rang")
+            over = _Over("unknown" if self._dialled else None, detail="given up while it rang")
         if self._ended_by == "stale":
             raise Stale("its lease ran out, or it was ended by another hand")
         if self._ended_by == "cancelled" and over.disposition is None:
-            return _Over("cancelled", detail="cancelled during the attempt", facts=over.facts)
+            return _Over("cancelled", detail="cancelled during the attempt", call=over.call)
         return over
 
     # The call -----------------------------------------------------------------------------------------------------
@@ -127,30 +130,44 @@ class Attempt:
             await hands.jobs.dialing(self.claim, outgoing.call)
         except Unavailable as error:
             return _Over(None, detail=str(error))
-        answer = await hands.lines.dial(
+        self._dialled = True
+        answer = self._leg or await hands.lines.dial(
             job.phone, hands.rules.trunk_of(job.policy) or None, timeout_ms=hands.rules.ring_s(job.policy) * 1000,
-            language=job.language, on_leg=self._on_leg,
+            language=job.language, on_leg=self._on_leg, amd=hands.rules.amd(job.policy),
         )  # fmt: skip
         if isinstance(answer, DialOutcome):
             words = " ".join(str(part) for part in (answer.code or "", answer.reason or answer.cause) if part)
-            return _Over(outcomes.not_answered(answer.cause, answer.code, self._rang), detail=words)
+            return _Over(outcomes.not_answered(answer.cause, answer.code, answer.sent), detail=words)
         self._leg, at = answer, hands.jobs.now()
         metrics.job_answered(job.policy, self._since_due_s())
         log.info("answered", leg=answer.id)
-        noting = asyncio.create_task(self._note_answered(at))
+        self._noted = asyncio.create_task(self._note_answered(at))
         result = await self._conversation(answer, outgoing)
-        await noting
+        await self._noted
         outcome, disposition = outcomes.answered(job.kind, result)
-        return _Over(outcome, disposition, detail=result.cause, facts=result.facts)
+        return _Over(outcome, disposition, result.cause, result)
 
     async def _conversation(self, leg: Leg, outgoing: Outgoing) -> CallResult:
         try:
-            return await self._hands.converse(leg, self.claim.job.plan, outgoing)
+            return await self._hands.converse(leg, self.claim.job.plan, outgoing, self._conclude)
         except Exception:  # the edge: what a conversation ran into is written down as its outcome
             log.exception("the conversation failed", leg=leg.id)
             return CallResult("failed", "us")
         finally:
             leg.hangup()
+
+    async def _conclude(self, said: str, facts: Mapping[str, Any]) -> None:
+        """The job has its answer, and its client is told, while the call goes on: to its goodbye, or to a person."""
+        disposition = outcomes.settled(said)
+        if disposition is None:
+            return
+        if self._noted is not None:
+            await asyncio.wait({self._noted})
+        try:
+            await self._until_written(lambda: self._hands.jobs.conclude(self.claim, disposition, facts))
+            log.info("concluded", disposition=disposition)
+        except Stale:
+            self.look()
 
     async def _note_answered(self, at: datetime) -> None:
         try:
@@ -166,10 +183,13 @@ class Attempt:
             if box is None:
                 raise ValueError("the server has no key to open what the customer must prove")
             proof = box.open(claim.job.id, claim.proof)
-        return Outgoing(told(claim.job), proof, claim.job.language, call=uuid.uuid4().hex)
+        job, rules = claim.job, self._hands.rules
+        given = told(job, rules.answers_left(job.policy, claim.failed_proofs))
+        amd = self._leg is None and rules.amd(job.policy) is not None
+        return Outgoing(given, proof, job.language, zone_for(job), amd, uuid.uuid4().hex)
 
     def _on_leg(self, leg: Leg) -> None:
-        self._leg, self._rang, self.has_leg = leg, True, True
+        self._leg, self.has_leg = leg, True
         metrics.job_rang(self.claim.job.policy, self._since_due_s())
         log.info("dials", leg=leg.id, policy=self.claim.job.policy, attempts=self.claim.job.attempts)
 
@@ -219,9 +239,7 @@ class Attempt:
             await self._until_written(lambda: jobs.release(claim, f"nothing rang: {over.detail}", FULL_FOR))
             log.info("given back", why=over.detail)
             return
-        job = await self._until_written(
-            lambda: jobs.finish(claim, over.outcome, over.disposition, over.detail, over.facts)
-        )
+        job = await self._until_written(lambda: jobs.finish(claim, **vars(over)))
         log.info("attempt ended", outcome=over.outcome, state=job.state, disposition=job.disposition)
 
     async def _until_written(self, write: Callable[[], Awaitable[T]]) -> T:

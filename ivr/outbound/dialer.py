@@ -16,6 +16,7 @@ import structlog
 from ivr.errors import Unavailable
 from ivr.outbound.attempt import Attempt, Hands
 from ivr.outbound.job import Claim, Idle
+from ivr.telephony.leg import Leg
 
 LOOK_EVERY_S = 1.0
 SHORTEST_S = 0.005
@@ -58,6 +59,19 @@ class Dialer:
         for attempt in self._attempts.values():
             if attempt.claim.job.id == job_id:
                 attempt.look()
+
+    async def called_back(self, leg: Leg) -> bool:
+        """An attempt over the leg of somebody who rang us, where a job for them is open; returns when it is over."""
+        try:
+            claim = None if self._draining else await self._hands.jobs.claim_back(leg.info.caller, leg.info.plan)
+        except Unavailable as error:
+            log.warning("nobody can be found who called back", error=str(error))
+            claim = None
+        if claim is None:
+            return False
+        log.info("called back", leg=leg.id, job=claim.job.id)
+        await asyncio.wait({self._begin(claim, leg)})
+        return True
 
     async def drain(self) -> None:
         """Claim nothing more; a claim that nothing was dialled for is given back, and calls go on to their end."""
@@ -104,12 +118,13 @@ class Dialer:
             self._begin(found)
         return None
 
-    def _begin(self, claim: Claim) -> None:
+    def _begin(self, claim: Claim, leg: Leg | None = None) -> asyncio.Task[None]:
         self._hands.jobs.hold(claim)
-        attempt = Attempt(self._hands, claim)
+        attempt = Attempt(self._hands, claim, leg)
         task = asyncio.get_running_loop().create_task(attempt.run(), name=f"attempt {claim.attempt.id}")
         self._attempts[task] = attempt
         task.add_done_callback(self._over)
+        return task
 
     def _over(self, task: asyncio.Task[None]) -> None:
         attempt = self._attempts.pop(task)

@@ -17,8 +17,8 @@ from ivr.line.messages import Cause
 Kind = Literal["verification", "plan"]
 State = Literal["queued", "held", "claimed", "dialing", "in_call", "done", "failed", "cancelled", "expired"]
 Outcome = Literal[
-    "reached", "busy", "no_answer", "rejected", "unallocated", "machine", "hung_up", "wrong_person", "failed",
-    "unknown", "cancelled",
+    "reached", "busy", "no_answer", "rejected", "unallocated", "machine", "hung_up", "postponed",
+    "wrong_person", "failed", "unknown", "cancelled",
 ]  # fmt: skip
 Disposition = Literal[
     "confirmed", "denied", "not_verified", "wrong_person", "unreachable", "machine", "declined", "completed",
@@ -155,6 +155,7 @@ class Callee(_Record, frozen=True):
         number_ended_at: end of the latest attempt to the number; None: none lately.
         open_until: the end of the lease of an attempt to the number that is under way; None: there is none.
         suppression: the entry of the do-not-call list that holds longest; None: none holds.
+        failed_proofs: answers by which nobody proved who they are, in calls to the number or the contact, as long.
     """
 
     number_started: tuple[datetime, ...] = ()
@@ -162,6 +163,7 @@ class Callee(_Record, frozen=True):
     number_ended_at: datetime | None = None
     open_until: datetime | None = None
     suppression: Suppression | None = None
+    failed_proofs: int = 0
 
 
 class Hold(_Record, frozen=True):
@@ -199,6 +201,9 @@ class Deciding(Protocol):
     def trunk_of(self, policy: str) -> str:
         """The trunk that a policy names, empty when it names none."""
 
+    def version(self, policy: str) -> str:
+        """What a policy says now, as a hash."""
+
     def gates(self, policy: str, load: Load, now: datetime) -> tuple[Hold, ...]:
         """What keeps every job of a policy."""
 
@@ -222,11 +227,16 @@ class Created(_Record, frozen=True):
 
 
 class Claim(_Record, frozen=True):
-    """A job to be dialled now: its attempt is written, and its lease runs. `proof` is sealed."""
+    """A job to be dialled now: its attempt is written, and its lease runs.
+
+    Attributes:
+        proof: what the customer must prove, sealed. failed_proofs: that of `Callee`.
+    """
 
     job: Job
     attempt: Attempt
     proof: bytes | None = None
+    failed_proofs: int = 0
 
 
 @dataclass(frozen=True)
@@ -235,13 +245,15 @@ class Outgoing:
 
     Attributes:
         given: what its dialplan is told. proof: what the customer must prove to know; it stays in memory.
-        language: the one it begins in. amd: whether it is asked who answers.
+        language: the one it begins in. zone: IANA name of the callee's time zone, empty when it is not one.
+        amd: whether it is asked who answers.
         call: id of the call in the records; the call takes one of its own when empty.
     """
 
     given: Mapping[str, str] = field(default_factory=dict)
     proof: Mapping[str, str] = field(default_factory=dict, repr=False)
     language: str = "en"
+    zone: str = ""
     amd: bool = False
     call: str = ""
 
@@ -254,13 +266,17 @@ class CallResult:
         cause, by: how its leg ended, and by whom.
         outcome: what its plan ended with; empty: it did not come to its end.
         disposition: what the plan says of the job; empty: nothing.
-        facts: what is testified of it.
+        again_at: when they want to be rung again, ISO 8601 with its offset. suppress: why they are not to be any more.
+        failed_proofs: answers that were to prove who speaks, when they did not. facts: what is testified of it.
     """
 
     cause: Cause
     by: Literal["them", "us"]
     outcome: str = ""
     disposition: str = ""
+    again_at: str = ""
+    suppress: str = ""
+    failed_proofs: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

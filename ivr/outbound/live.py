@@ -32,6 +32,7 @@ from ivr.store.job_pages import JobPages
 from ivr.store.jobs import Jobs
 from ivr.store.outbox import Outbox
 from ivr.store.store import Store
+from ivr.telephony.leg import Leg
 from ivr.telephony.pool import LinePool
 
 SWEEP_EVERY_S = 1.0
@@ -83,6 +84,10 @@ class OutboundCalls:
         hands = Hands(self.jobs, lines, self.rules, self._has_plan, self._box, converse)
         self.dialer = Dialer(hands, self._inbound_legs)
         self.dialer.start()
+
+    async def called_back(self, leg: Leg) -> bool:
+        """Conduct the call of somebody who rings the plan of a job that waits to ring them; False: there is none."""
+        return self.dialer is not None and await self.dialer.called_back(leg)
 
     async def drain(self) -> None:
         """Ring nobody any more; calls go on."""

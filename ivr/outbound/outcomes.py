@@ -21,32 +21,42 @@ OUTCOME_OF_STATUS: Mapping[int, Outcome] = {
 Any other one is `failed`.
 """
 _LOST: tuple[Cause, ...] = ("line_lost", "brain_lost", "shutdown")
-_NOT_RUNG: tuple[Cause, ...] = ("full", "shutdown")
+_LADDERED: tuple[Outcome, ...] = ("machine", "wrong_person")
+_NOT_SENT: tuple[Cause, ...] = ("full", "shutdown")
 
 
-def not_answered(cause: Cause, code: int, rang: bool) -> Outcome | None:
+def not_answered(cause: Cause, code: int, sent: bool) -> Outcome | None:
     """The outcome of a dial that nobody answered: why, and the SIP status, 0 when none came.
 
-    `rang`: the INVITE had left, so that the telephone may have rung. None: nothing rang, and the claim is given back.
+    `sent`: the INVITE may have left, so that the telephone may have rung. None: nothing rang, the claim is given back.
     """
-    if not rang and cause in _NOT_RUNG:
+    if not sent and cause in _NOT_SENT:
         return None
     if code in OUTCOME_OF_STATUS:
         return OUTCOME_OF_STATUS[code]
     if code >= 300:
         return "failed"
-    if rang and cause in _LOST:
+    if sent and cause in _LOST:
         return "unknown"
     return "no_answer" if cause == "no_answer" else "failed"
+
+
+def settled(said: str) -> Disposition | None:
+    """The answer for its job that a call gives at once; None: policy says what follows when it is over."""
+    return None if said in _LADDERED else said  # type: ignore[return-value] - plans say nothing else
 
 
 def answered(kind: Kind, result: CallResult) -> tuple[Outcome, Disposition | None]:
     """The outcome of a call that was answered, and the answer for its job; None: policy says what follows."""
     said = result.disposition
-    if said in ("machine", "wrong_person"):
+    if said in _LADDERED:
         return said, None
     if said:
-        return "reached", said
+        return "reached", settled(said)
+    if result.suppress:
+        return "reached", "declined"
+    if result.again_at:
+        return "postponed", None
     if result.outcome == "failed":
         return "failed", None
     if result.outcome or result.cause == "transferred":

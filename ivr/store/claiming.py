@@ -8,13 +8,13 @@ rows that the API is writing are passed over. Knows no rule: `Deciding` does.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from datetime import datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
 
-from ivr.outbound.job import Attempt, Claim, Idle, Job, Load
+from ivr.outbound.job import WAITING, Attempt, Claim, Idle, Job, Load
 from ivr.store import job_rows
 from ivr.store.job_ends import Ending
 from ivr.store.schema import UtcTime, attempts, jobs
@@ -63,7 +63,9 @@ def claim(
     known = connection.execute(_KNOWN, {"attempt": attempt_id}).mappings().one_or_none()
     if known is not None:
         row = job_rows.one(connection, known["job_id"])
-        return Claim(job=job_rows.job_of(row), attempt=job_rows.attempt_of(known), proof=row["proof"])
+        job = job_rows.job_of(row)
+        failed = job_rows.callee(connection, job, now).failed_proofs
+        return Claim(job=job, attempt=job_rows.attempt_of(known), proof=row["proof"], failed_proofs=failed)
     ending.dead(connection, now, held)
     _promote(connection, now)
     rules = ending.rules
@@ -76,14 +78,52 @@ def claim(
             continue
         job = job_rows.job_of(row)
         own = job_rows.attempts_of(connection, job.id)
-        decision = rules.decide(job, own, job_rows.callee(connection, job, now), Load(), now)
+        callee = job_rows.callee(connection, job, now)
+        decision = rules.decide(job, own, callee, Load(), now)
         if decision.action == "dial":
-            return _take(connection, ending, row, attempt_id, lease, now)
+            claim = _take(connection, ending, row, attempt_id, lease, now)
+            return msgspec.structs.replace(claim, failed_proofs=callee.failed_proofs)
         if decision.action == "end":
             ending.job_over(connection, job, decision.disposition, decision.words, now)
         else:
             ending.wait(connection, job, decision, now)
     return Idle(next_at=_next(connection, gates, free, now))
+
+
+def claim_back(
+    connection: sa.Connection, ending: Ending, attempt_id: str, lease: timedelta, now: datetime, caller: str, plan: str
+) -> Claim | None:
+    """The latest job of `plan` that waits to ring `caller`, claimed as `claim` does, whatever holds it from ringing.
+
+    None as well while the number is being rung. What ends a job without ringing ends it here. Safe to run twice with
+    the same id.
+    """
+    digits = caller.removeprefix("+").removeprefix("00")
+    wanted = (
+        sa.select(jobs)
+        .where(jobs.c.phone == f"+{digits}", jobs.c.plan == plan, jobs.c.state.in_(WAITING), jobs.c.expires_at > now)
+        .order_by(jobs.c.created_at.desc(), jobs.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    known = connection.execute(_KNOWN, {"attempt": attempt_id}).mappings().one_or_none()
+    row = job_rows.one(connection, known["job_id"]) if known else connection.execute(wanted).mappings().one_or_none()
+    if row is None:
+        return None
+    job = job_rows.job_of(row)
+    callee = job_rows.callee(connection, job, now)
+    if known is not None:
+        return Claim(
+            job=job, attempt=job_rows.attempt_of(known), proof=row["proof"], failed_proofs=callee.failed_proofs
+        )
+    if callee.open_until is not None:
+        return None
+    decision = ending.rules.decide(job, job_rows.attempts_of(connection, job.id), callee, Load(), now)
+    if decision.action == "end":
+        ending.job_over(connection, job, decision.disposition, decision.words, now)
+        return None
+    claim = _take(connection, ending, row, attempt_id, lease, now, {"called_back": True})
+    return msgspec.structs.replace(claim, failed_proofs=callee.failed_proofs)
 
 
 def _promote(connection: sa.Connection, now: datetime) -> None:
@@ -107,7 +147,7 @@ def _locked(connection: sa.Connection, job_id: str) -> sa.RowMapping | None:
 
 
 def _take(connection: sa.Connection, ending: Ending, row: sa.RowMapping, attempt_id: str, lease: timedelta,
-          now: datetime) -> Claim:  # fmt: skip
+          now: datetime, more: Mapping[str, bool] | None = None) -> Claim:  # fmt: skip
     job = _claimed(job_rows.job_of(row))
     connection.execute(_CLAIM, {"job": job.id, "to_fence": job.fence, "to_attempts": job.attempts})
     attempt = Attempt(
@@ -120,7 +160,9 @@ def _take(connection: sa.Connection, ending: Ending, row: sa.RowMapping, attempt
         "started_at": now, "lease_until": attempt.lease_until, "call_id": "", "detail": "",
     }  # fmt: skip
     connection.execute(_ADD_ATTEMPT, written)
-    job_rows.add_event(connection, job.id, now, "claimed", {"attempt": attempt_id, "server": ending.server})
+    job_rows.add_event(
+        connection, job.id, now, "claimed", {"attempt": attempt_id, "server": ending.server, **(more or {})}
+    )
     return Claim(job=job, attempt=attempt, proof=row["proof"])
 
 

@@ -17,6 +17,8 @@ from ivr.store.schema import UtcTime, attempts, job_events, jobs, pauses, suppre
 
 MOST_PRIORITY = 9
 DAY = timedelta(hours=24)
+FAILED_PROOFS = "failed_proofs"
+"""The event of a call in which so many `answers` proved nothing."""
 _MOST_ATTEMPTS = 1_000
 _MOST_ENDED = 100
 T = TypeVar("T", bound=msgspec.Struct)
@@ -46,6 +48,19 @@ _RECENT = (
 )
 _TO_NUMBER = _RECENT.where(attempts.c.number == sa.bindparam("number"))
 _TO_CONTACT = _RECENT.where(attempts.c.contact == sa.bindparam("contact"))
+_PROOFS_FAILED = sa.select(job_events.c.body).where(
+    job_events.c.kind == FAILED_PROOFS,
+    job_events.c.at > sa.bindparam("since", type_=UtcTime),
+    job_events.c.job_id.in_(
+        sa.select(attempts.c.job_id).where(
+            attempts.c.started_at > sa.bindparam("since", type_=UtcTime),
+            sa.or_(
+                attempts.c.number == sa.bindparam("number"),
+                sa.and_(attempts.c.contact != "", attempts.c.contact == sa.bindparam("contact")),
+            ),
+        )
+    ),
+)
 _SUPPRESSIONS = sa.select(suppressions).where(
     suppressions.c.phone == sa.bindparam("phone"),
     suppressions.c.policy.in_(("", sa.bindparam("policy"))),
@@ -143,15 +158,18 @@ def paused(connection: sa.Connection) -> tuple[Pause, ...]:
 
 def callee(connection: sa.Connection, job: Job, now: datetime) -> Callee:
     """What is known of the number and the contact of a job."""
-    since, contact = now - DAY, contact_key(job)
-    to_number = connection.execute(_TO_NUMBER, {"number": job.phone, "since": since}).all()
-    to_contact = connection.execute(_TO_CONTACT, {"contact": contact, "since": since}).all() if contact else ()
+    asked = {"number": job.phone, "contact": contact_key(job), "since": now - DAY}
+    to_number = connection.execute(_TO_NUMBER, asked).all()
+    to_contact = connection.execute(_TO_CONTACT, asked).all() if asked["contact"] else ()
+    proving = job.kind == "verification" and (to_number or to_contact)
+    failed = connection.scalars(_PROOFS_FAILED, asked) if proving else ()
     return Callee(
         number_started=tuple(row.started_at for row in to_number),
         contact_started=tuple(row.started_at for row in to_contact),
         number_ended_at=max((row.ended_at for row in to_number if row.ended_at is not None), default=None),
         open_until=max((row.lease_until for row in to_number if row.ended_at is None), default=None),
         suppression=suppression(connection, job.phone, job.policy, now),
+        failed_proofs=sum(body["answers"] for body in failed),
     )
 
 

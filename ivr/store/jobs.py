@@ -22,6 +22,7 @@ from ivr.outbound.job import (
     FINAL,
     WAITING,
     Attempt,
+    CallResult,
     Claim,
     Created,
     Disposition,
@@ -32,7 +33,7 @@ from ivr.outbound.job import (
     Pause,
     Suppression,
 )
-from ivr.store import claiming, job_rows
+from ivr.store import claiming, job_retention, job_rows
 from ivr.store.job_ends import Ending
 from ivr.store.schema import attempts, job_events, jobs, pauses, suppressions
 from ivr.store.store import Store
@@ -131,6 +132,13 @@ class Jobs:
             self._unsure.append(attempt_id)
             raise
 
+    async def claim_back(self, caller: str, plan: str) -> Claim | None:
+        """The latest job of `plan` that waits to ring `caller`, claimed because they ring us; None: there is none."""
+        attempt_id, now = f"att_{uuid.uuid4().hex}", self.now()
+        return await self._store.write(
+            "claim_back", lambda c: claiming.claim_back(c, self._ending, attempt_id, self.lease, now, caller, plan)
+        )
+
     def hold(self, claim: Claim) -> None:
         """This process is at an attempt: it takes it for dead neither now nor when the database was long away."""
         self._held.add(claim.attempt.id)
@@ -178,11 +186,12 @@ class Jobs:
 
     async def finish(
         self, claim: Claim, outcome: Outcome, disposition: Disposition | None = None, detail: str = "",
-        facts: Mapping[str, Any] | None = None,
+        call: CallResult | None = None,
     ) -> Job:  # fmt: skip
         """The attempt is over. `disposition`: the call has the answer; None: policy says what follows.
 
-        `facts` are testified as they are. Doing it again changes nothing. Raises Stale.
+        `call`: what it came to, when there was one; its facts are testified as they are. Doing it again changes
+        nothing. Raises Stale.
         """
         now = self.now()
 
@@ -190,7 +199,7 @@ class Jobs:
             job = _lock(connection, claim.job.id)
             attempt = _attempt(connection, claim.attempt.id)
             if attempt.ended_at is None and job.fence == claim.attempt.fence:
-                self._ending.attempt_over(connection, job, attempt, outcome, now, disposition, detail, facts)
+                self._ending.attempt_over(connection, job, attempt, outcome, now, disposition, detail, call)
             elif attempt.outcome != outcome or job.fence != claim.attempt.fence:
                 raise Stale("the attempt was ended by another hand")
             return job_rows.job_of(job_rows.one(connection, job.id))
@@ -198,6 +207,17 @@ class Jobs:
         job = await self._write("finish", run)
         self._held.discard(claim.attempt.id)
         return job
+
+    async def conclude(self, claim: Claim, disposition: Disposition, facts: Mapping[str, Any]) -> None:
+        """The job has its answer; its attempt goes on until `finish`. Doing it again changes nothing. Raises Stale."""
+        now = self.now()
+
+        def run(connection: sa.Connection) -> None:
+            job, _ = _held(connection, claim)
+            if job.disposition is None:
+                self._ending.job_over(connection, job, disposition, "as its call says", now, facts)
+
+        await self._write("conclude", run)
 
     async def cancel(self, job_id: str, by: str) -> Job | None:
         """End a job that waits; ask the holder of one under way to end it. None: there is none. Raises Finished."""
@@ -240,6 +260,13 @@ class Jobs:
         return await self._write(
             "sweep", lambda c: self._ending.dead(c, now, held) + self._ending.expired(c, now), tell=bool
         )  # fmt: skip
+
+    async def purge(self, older_than_days: int) -> int:
+        """Remove jobs that ended so long ago; returns how many. Works in small batches."""
+        before, gone = self.now() - timedelta(days=older_than_days), 0
+        while removed := await self._store.write("purge_jobs", lambda c: job_retention.purge(c, before)):
+            gone += removed
+        return gone
 
     async def pause(self, policy: str, by: str, reason: str) -> Pause:
         """Hold every job of a policy, of all when it is empty. Pausing again changes nothing."""
@@ -284,6 +311,8 @@ class Jobs:
             if job.state == state:
                 return
             connection.execute(sa.update(attempts).where(attempts.c.id == attempt.id).values(**values))
+            if job.disposition is not None:
+                return
             connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(state=state))
             seq = job_rows.add_event(connection, job.id, now, kind, {"attempt": attempt.id})
             self._ending.notify(connection, job, seq, kind, {"attempt": attempt.id}, now)

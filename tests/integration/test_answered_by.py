@@ -17,6 +17,9 @@ from ivr.telephony.leg import Leg
 from ivr.telephony.pool import LinePool
 
 PORT, RTP_PORT = 25_110, 27_200
+AMD = Amd(greeting_end_ms=10_000)
+# A busy machine tears audio that is sent in real time, and perhaps a beep; the first whole one counts.
+BEEPS = 3
 HUMAN = [(AnsweredBy, "stopped")]
 MACHINE = [(AnsweredBy, "cadence"), (MachineReady, "beep")]
 # By the number that is dialled: the language, the voice, what is said, whether a beep follows, and what we must find.
@@ -25,8 +28,7 @@ CALLEES = {
     "402": ("zh", "cmn-latn-pinyin+f3", "喂，你好。", False, HUMAN),
     "403": ("en", "slt", "Hello, you have reached the Miller family. We are out at the moment, so please leave a "
             "message after the tone.", True, MACHINE),
-    "404": ("zh", "cmn-latn-pinyin+f3", "您好，您拨打的用户暂时无法接听电话，"
-            "请在听到提示音之后留下您的口信。", True, MACHINE),
+    "404": ("zh", "cmn-latn-pinyin+f3", "您好，我现在不方便接听电话，请在提示音之后留言。", True, MACHINE),
 }  # fmt: skip
 
 
@@ -35,7 +37,7 @@ async def callee(call) -> None:
     language, voice, text, beeps, _ = CALLEES[call.invite.uri.partition(":")[2].partition("@")[0]]
     said = [np.zeros(2_400, np.int16), speak(text, language, voice)]
     if beeps:
-        said += [np.zeros(4_000, np.int16), tone(1_000, 0.8), np.zeros(4_000, np.int16)]
+        said += [np.zeros(4_000, np.int16), tone(1_000, 0.8)] * BEEPS
     await call.ring(183)
     await call.say(tone(425, 0.6), trim=False)
     await call.accept()
@@ -45,7 +47,7 @@ async def callee(call) -> None:
 
 async def answered(pool: LinePool, number: str, wanted: int) -> list[tuple[type, str]]:
     """What we are told of who answered, until as many events as are wanted or somebody is found a machine after all."""
-    leg = await pool.dial(number, "t", amd=Amd())
+    leg = await pool.dial(number, "t", amd=AMD)
     assert isinstance(leg, Leg), leg
     found: list[tuple[type, str]] = []
     async for event in leg.events:

@@ -23,7 +23,7 @@ from ivr.outbound.job import CallResult, Job, Outgoing
 from ivr.outbound.live import OutboundCalls
 from ivr.store import database, writer
 from ivr.store.job_ends import Ending
-from ivr.store.jobs import Jobs
+from ivr.store.jobs import Finished, Jobs
 from ivr.store.store import Store
 from ivr.telephony.leg import Leg
 from ivr.telephony.pool import LinePool
@@ -41,15 +41,18 @@ class Desk:
         self.jobs = outbound.jobs
         self.given: list[Outgoing] = []
         self.legs: asyncio.Queue[Leg] = asyncio.Queue()
+        self.called_back: asyncio.Queue[bool] = asyncio.Queue()
         self.plans = {"survey", "verify"}
         self.result = CallResult("hangup", "us", "done")
-        self.conclusion = ""
+        self.conclusion = self.early = ""
         self.made = 0
 
-    async def converse(self, leg: Leg, plan: str, outgoing: Outgoing) -> CallResult:
+    async def converse(self, leg: Leg, plan: str, outgoing: Outgoing, conclude) -> CallResult:
         """A conversation that lasts as long as the leg, or ends at once with `result`."""
         self.given.append(outgoing)
         self.legs.put_nowait(leg)
+        if self.early:
+            await conclude(self.early, {"turns": 2})
         if self.result is not None:
             return self.result
         ended = await leg.wait_ended()
@@ -97,7 +100,9 @@ async def running(folder, outbound: Outbound, **trunk):
 
     async def answer(leg: Leg) -> None:
         leg.answer()
-        await leg.wait_ended()
+        desk.called_back.put_nowait(back := await calls.called_back(leg))
+        if not back:
+            await leg.wait_ended()
 
     pool = LinePool(config, answer, launch=world.launch, on_free=calls.wake)
     desk = Desk(calls, world, pool, folder)
@@ -152,12 +157,16 @@ async def test_an_order_rings_at_once_and_dialing_is_written_before_the_invite(d
 async def test_a_verification_is_given_its_transaction_and_its_proof_stays_in_memory(desk):
     transaction = {"amount": "129.90", "currency": "CNY", "merchant": "京东", "at": "2026-11-23T09:30:00+08:00"}
     order = {"transaction": transaction, "proof": PROOF, "name": "王小明", "phrase": "海棠"}
-    desk.result = CallResult("hangup", "us", "end", "denied", {"turns": 3})
+    desk.result = CallResult("hangup", "us", "end", "denied", facts={"turns": 3})
     job = await desk.order(kind="verification", **order)
     assert (await desk.until(job, "done")).disposition == "denied"
     (given,) = desk.given
     assert given.proof == PROOF
-    assert given.given == transaction | {"asks": "birth_date", "name": "王小明", "phrase": "海棠"}
+    assert given.given == {
+        "amount": "129.90 CNY", "merchant": "京东", "date": "2026-11-23", "time": "09:30", "name": "王小明",
+        "phrase": "海棠", "answers_left": "3",
+    }  # fmt: skip
+    assert (given.zone, given.amd) == ("Asia/Shanghai", True)
     assert PROOF["birth_date"] not in repr(given)
     record = await desk.outbound.pages.evidence(job.id)
     assert record.body["call"] == {"turns": 3}
@@ -206,6 +215,35 @@ async def test_lines_of_callers_and_transfers_are_left_alone(tmp_path):
         assert (await desk.until(jobs[2], "in_call")).attempts == 1
 
 
+async def test_who_calls_back_has_their_job_done_there_whatever_holds_it(desk):
+    desk.result = None
+    held = await desk.order(not_before=(desk.jobs.now() + timedelta(hours=1)).isoformat())
+    desk.world.ring("401", caller=PHONE.removeprefix("+"))
+    leg = await desk.legs.get()
+    assert leg.info.direction == "in"
+    assert desk.given[-1].given == {"branch": "西单", "again": "true"}
+    assert not desk.given[-1].amd
+    job = await desk.until(held, "in_call")
+    assert (job.attempts, job.held_by) == (1, None)
+    desk.conclusion = "completed"
+    leg.hangup()
+    assert (await desk.until(held, "done")).disposition == "completed"
+    assert await desk.kinds(held) == ["created", "claimed", "dialing", "answered", "attempt_ended", "completed"]
+
+
+async def test_who_calls_and_has_no_job_is_a_caller(desk):
+    await desk.until(await desk.order(), "done")
+    desk.world.ring("401", caller=PHONE)
+    assert not await desk.called_back.get()
+    desk.result = None
+    desk.behave(PHONE, "ring")
+    rings = await desk.until(await desk.order(), "dialing")
+    await desk.order(not_before=(desk.jobs.now() + timedelta(hours=1)).isoformat())
+    desk.world.ring("401", caller=PHONE)
+    assert not await desk.called_back.get()
+    assert (await desk.until(rings, "dialing")).attempts == 1
+
+
 async def test_a_cancel_ends_what_rings_and_what_talks(desk):
     desk.behave(OTHER, "ring")
     desk.result = None
@@ -228,6 +266,34 @@ async def test_an_answer_that_was_given_stands_against_a_cancel(desk):
     await desk.outbound.cancel(job.id, "bank")
     assert (await desk.until(job, "done")).disposition == "denied"
     assert await desk.outcomes(job) == [("reached", "cancelled")]
+
+
+async def test_an_answer_is_told_while_the_call_goes_on_and_nothing_changes_it(desk):
+    desk.result, desk.early, desk.conclusion = None, "denied", "denied"
+    job = await desk.order()
+    leg = await desk.legs.get()
+    over = await desk.until(job, "done")
+    assert (over.disposition, leg.state) == ("denied", "answered")
+    with pytest.raises(Finished):
+        await desk.outbound.cancel(job.id, "bank")
+    assert (await desk.outbound.why((await desk.order()).id)).holds[0].rule == "number_busy"
+    leg.hangup()
+    await leg.wait_ended()
+    await desk.outbound.close()
+    assert await desk.kinds(job) == ["created", "claimed", "dialing", "answered", "completed", "attempt_ended"]
+    assert (await desk.outbound.pages.evidence(job.id)).body["call"] == {"turns": 2}
+    assert (await desk.outbound.pages.job(job.id)).disposition == "denied"
+
+
+@pytest.mark.parametrize("said", ["machine", "wrong_person"])
+async def test_what_has_a_ladder_is_no_answer_yet(desk, said):
+    desk.result, desk.early, desk.conclusion = None, said, said
+    job = await desk.order()
+    leg = await desk.legs.get()
+    assert (await desk.until(job, "in_call")).disposition is None
+    leg.hangup()
+    await desk.until(job, "held", "done")
+    assert [outcome for outcome, _ in await desk.outcomes(job)] == [said]
 
 
 async def test_a_lease_that_another_hand_ended_ends_the_call_at_once(desk):
@@ -298,6 +364,25 @@ async def test_a_job_whose_plan_was_removed_fails_and_says_so(desk):
     assert (await desk.until(job, "held")).held_by == "retry"
     assert await desk.outcomes(job) == [("failed", "no dialplan `survey` is in force")]
     assert desk.world.dialled == []
+
+
+async def test_a_line_that_dies_with_the_invite_on_its_way_may_have_rung(desk):
+    (line,) = desk.world.lines
+    line._dial = lambda _command: line.kill()
+    job = await desk.order()
+    assert (await desk.until(job, "failed")).disposition == "unreachable"
+    assert await desk.outcomes(job) == [("unknown", "the line process ended")]
+
+
+async def test_what_is_cancelled_on_its_way_to_the_line_is_no_claim_to_give_back(desk):
+    (line,) = desk.world.lines
+    handed = asyncio.Event()
+    line._dial = lambda _command: handed.set()
+    job = await desk.order()
+    await handed.wait()
+    await desk.outbound.cancel(job.id, "bank")
+    await desk.until(job, "cancelled")
+    assert [outcome for outcome, _ in await desk.outcomes(job)] == ["cancelled"]
 
 
 async def test_a_trunk_that_has_had_its_calls_of_the_hour_gives_the_job_back(tmp_path):

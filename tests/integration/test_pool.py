@@ -70,14 +70,14 @@ def hello(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def voicemail(tmp_path_factory) -> str:
-    """A greeting, half a second, a beep of 800 ms and silence."""
+    """A greeting and beeps: a busy machine may tear one."""
     path = spoken(tmp_path_factory.mktemp("voicemail"), GREETING)
     beep = (6_000 * np.sin(2 * np.pi * 1_000 * np.arange(12_800) / 16_000)).astype(np.int16)
     with wave.open(path, "rb") as file:
         said = np.frombuffer(file.readframes(file.getnframes()), np.int16)
     with wave.open(path, "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
-        file.writeframes(np.concatenate([said, np.zeros(8_000, np.int16), beep, np.zeros(8_000, np.int16)]).tobytes())
+        file.writeframes(np.concatenate([said, *[np.zeros(8_000, np.int16), beep] * 3]).tobytes())
     return path
 
 
@@ -326,8 +326,8 @@ async def test_a_human_who_answers_is_told_from_a_machine_and_heard_by_a_turn_me
 
 
 async def test_a_machine_that_answers_is_ready_after_its_beep(pools, voicemail):
-    ours, theirs = await pools.call(amd=Amd())
-    playout = theirs.play([Segment(voicemail)])
+    ours, theirs = await pools.call(amd=Amd(greeting_end_ms=10_000))
+    theirs.play([Segment(voicemail)])
     answered = await until(ours, AnsweredBy)
     assert (answered.by, answered.cause) == ("machine", "cadence")
     seen: list = []
@@ -335,15 +335,18 @@ async def test_a_machine_that_answers_is_ready_after_its_beep(pools, voicemail):
     assert ready.cause == "beep"
     assert ready.at_ms > answered.at_ms
     assert not any(isinstance(event, AnsweredBy | MachineAfterAll) for event in seen)
-    assert (await until(theirs, PlayoutEnded)).playout == playout
 
 
-async def test_early_media_is_no_answer_and_nobody_who_says_nothing_is_unsure(pools, speech):
+async def test_early_media_is_no_answer_and_nobody_who_says_nothing_is_unsure(pools, hello, tmp_path):
+    quiet = str(tmp_path / "quiet.wav")
+    with wave.open(quiet, "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(16_000))
     pools.answer_at_once = False
     dialling = asyncio.create_task(pools.a.dial("400", amd=SOON))
     theirs = await pools.rung.get()
     theirs.ring(early_media=True)
-    theirs.play([Segment(speech)])
+    theirs.play([Segment(hello), Segment(quiet)])
     await until(theirs, PlayoutEnded)
     theirs.answer()
     ours = await dialling

@@ -9,6 +9,7 @@ import sys
 
 from ivr import config
 from ivr.backend.client import Backends
+from ivr.outbound.attempt import Conclude
 from ivr.outbound.job import CallResult, Outgoing
 from ivr.outbound.live import OutboundCalls
 from ivr.store.store import Store
@@ -16,7 +17,7 @@ from ivr.telephony.leg import Leg
 from ivr.telephony.pool import LinePool
 
 
-async def converse(leg: Leg, _plan: str, _outgoing: Outgoing) -> CallResult:
+async def converse(leg: Leg, _plan: str, _outgoing: Outgoing, _conclude: Conclude) -> CallResult:
     ended = await leg.wait_ended()
     return CallResult(ended.cause, ended.by)
 

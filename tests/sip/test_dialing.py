@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import os
 import sys
 import urllib.request
@@ -11,32 +12,39 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from ivr import config
 from ivr.backend.client import Backends
+from ivr.bench.amd_calls import tone
 from ivr.bench.harness import Server, free_ports, toml
 from ivr.caller import Caller
 from ivr.caller.call import Call
 from ivr.caller.speak import speak
-from ivr.outbound.job import Events, Job
+from ivr.outbound.job import Events, EvidenceRecord, Job
 from ivr.outbound.live import OutboundCalls
 from ivr.store.store import Store
 
 ROOT = Path(__file__).parents[2]
-PHONE, CHINESE = "+442071838750", "+8613812345678"
+PHONE, CHINESE, MACHINE = "+442071838750", "+8613812345678", "+8613812345679"
 FREE = {"always": True, "gap_s": 0, "calls_per_second": 100, "calls_at_once": 4, "attempts_per_number": 20}
 LEASE_S = 5
 SURVEY = """
 languages: [en, zh]
 start: ask
+on_machine: word
+given: [branch]
+slots: {branch: {kind: text}}
 steps:
   ask:
     kind: ask
     expect: yes_no
-    prompt: {en: "Was our branch open when you came?", zh: "您来的时候我们的网点开门了吗？"}
+    prompt: {en: "Was our branch {branch} open when you came?", zh: "您来的时候{branch}网点开门了吗？"}
     no_match: {en: "Please say yes or no.", zh: "请说是或者不是。"}
     on: {yes: bye, no: bye}
+  word: {kind: say, prompt: {en: "Please call your bank.", zh: "请给您的银行回电。"}, next: left}
+  left: {kind: settle, disposition: machine, next: end}
   bye: {kind: hangup, prompt: {en: "Thank you. Goodbye.", zh: "谢谢您，再见。"}}
 """
 
@@ -127,38 +135,72 @@ class Bank(Server):
             await asyncio.sleep(0.1)
 
 
-async def test_a_survey_is_rung_asked_and_answered_in_both_languages_and_a_cancel_ends_a_call():
+HELLO = {PHONE: ("Hello?", "en", "slt"), CHINESE: ("喂，你好。", "zh", "cmn-latn-pinyin+f3"),
+         MACHINE: ("您好，您拨打的用户暂时无法接听电话，请在听到提示音之后留下您的口信。", "zh",
+                   "cmn-latn-pinyin+f3")}  # fmt: skip
+
+
+class Customers:
+    """Who is behind the trunk: two people who say hello and then what `says` has for them, and an answering machine."""
+
+    def __init__(self) -> None:
+        self.says = {PHONE: "yes", CHINESE: "是的"}
+        self.calls: dict[str, Call] = {}
+
+    async def answer(self, call: Call) -> None:
+        phone = next(p for p in HELLO if p in call.invite.uri)
+        self.calls[phone] = call
+        await call.ring()
+        await call.accept()
+        text, language, voice = HELLO[phone]
+        if phone == MACHINE:
+            beep = [np.zeros(4_000, np.int16), tone(1_000, 0.4), np.zeros(4_000, np.int16)]
+            await call.say(np.concatenate([speak(text, language, voice), *beep]), trim=False)
+            return
+        await call.turn(speak(text, language, voice), timeout_s=15)
+        await call.quiet(0.7, 20)
+        if self.says[phone]:
+            await call.turn(speak(self.says[phone], language), timeout_s=15)
+
+
+async def rung(server: Bank, phone: str, language: str, key: str) -> Job:
+    order = {"idempotency_key": key, "phone": phone, "language": language, "plan": "survey"}
+    return await server.ask("/v1/jobs", Job, order | {"variables": {"branch": "Leeds" if language == "en" else "西单"}})
+
+
+async def test_people_are_asked_a_machine_gets_its_word_and_a_cancel_ends_a_call(tmp_path):
     async with Caller(user="customer") as peer, asyncio.timeout(300):
-        said = {PHONE: "yes", CHINESE: "是的"}
-        calls: dict[str, Call] = {}
-
-        async def answer(call: Call) -> None:
-            phone = next(p for p in said if p in call.invite.uri)
-            calls[phone] = call
-            await call.ring()
-            await call.accept()
-            await call.quiet(0.7, 20)
-            if said[phone]:
-                await call.turn(speak(said[phone], "zh" if phone == CHINESE else "en"), timeout_s=15)
-
-        peer.listen(answer)
+        customers = Customers()
+        peer.listen(customers.answer)
         numbers = [{"pattern": "400", "plan": "survey"}, {"pattern": "401", "plan": "survey", "language": "zh"}]
-        async with Bank({"survey": SURVEY}, numbers, settings(peer, {})) as server:
-            jobs = []
-            for phone, language in ((PHONE, "en"), (CHINESE, "zh")):
-                order = {"idempotency_key": phone, "phone": phone, "language": language, "plan": "survey"}
-                jobs.append(await server.ask("/v1/jobs", Job, order))
-            for job in jobs:
+        tree = settings(peer, {"retry": {"machine_s": []}}) | {"store": {"recordings": "var/recordings"}}
+        async with Bank({"survey": SURVEY}, numbers, tree, tmp_path) as server:
+            wanted = ((PHONE, "en", "completed"), (CHINESE, "zh", "completed"), (MACHINE, "zh", "machine"))
+            jobs = [await rung(server, phone, language, phone) for phone, language, _ in wanted]
+            for job, (phone, _, disposition) in zip(jobs, wanted, strict=True):
                 over = await server.until(job, "done", "held", "failed")
-                assert over.disposition == "completed", server.last_words(40)
+                assert over.disposition == disposition, server.last_words(40)
                 (attempt,) = (await server.ask(f"/v1/jobs/{job.id}/events", Events)).attempts
                 record = await server.get(f"/v1/calls/{attempt.call}")
                 assert record["call"]["direction"] == "out"
-                assert [turn["value"] for turn in record["turns"] if turn["step"] == "ask"] == ["yes"]
-            said[PHONE] = ""
-            job = await server.ask("/v1/jobs", Job, order | {"idempotency_key": "3", "phone": PHONE, "language": "en"})
+                testified = (await server.ask(f"/v1/jobs/{job.id}/evidence", EvidenceRecord)).body["call"]
+                by = testified["answered_by"]
+                assert by["by"] == ("machine" if phone == MACHINE else "human")
+                kept = testified["recording"]
+                sound = (tmp_path / "var/recordings" / kept["file"]).read_bytes()[44 : 44 + kept["bytes"]]
+                assert len(sound) == kept["bytes"] > 8_000
+                assert kept["sha256"] == hashlib.sha256(sound).hexdigest()
+                if phone == MACHINE:
+                    word = hashlib.sha256("请给您的银行回电。".encode()).hexdigest()
+                    assert word in [prompt["sha256"] for prompt in testified["prompts"]]
+                else:
+                    assert [turn["value"] for turn in testified["turns"] if turn["step"] == "ask"] == ["yes"]
+                    assert [turn["value"] for turn in record["turns"] if turn["step"] == "ask"] == ["yes"]
+            customers.says[PHONE] = ""
+            job = await rung(server, PHONE, "en", "again")
             await server.until(job, "in_call")
             await server.ask(f"/v1/jobs/{job.id}/cancel", Job, {})
             assert (await server.until(job, "cancelled")).disposition == "cancelled"
-            assert await calls[PHONE].wait_for(lambda: calls[PHONE].over, 10)
+            call = customers.calls[PHONE]
+            assert await call.wait_for(lambda: call.over, 10)
             assert await server.stop() == 0

@@ -87,7 +87,7 @@ def test_a_plan_that_is_not_there_and_a_language_it_does_not_speak(house):
     assert status == 1
     assert said[:2] == [
         f"config.toml:{first}: number.0.plan: there is no plan `mian`"
-        " (there are: bank, identity, main; a plan is the file dialplans/mian.yaml)",
+        " (there are: bank, identity, main, verify; a plan is the file dialplans/mian.yaml)",
         f"config.toml:{second}: number.1.language: plan `main` does not speak `ko` (it speaks en, zh)",
     ]
 

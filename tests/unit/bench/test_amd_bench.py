@@ -34,11 +34,13 @@ def test_the_picture_has_both_curves_and_the_dot(short_form):
     assert {(20, 90, 180), (200, 30, 30)} <= colours
 
 
-def test_nothing_that_figures_are_told_of_was_used_to_choose_them(short_form):
-    reported = {(c["name"], c["language"]) for c in short_form[1]}
-    fitting = amd_calls.fitting(7, quick=True)
-    assert {c.language for c in fitting}.isdisjoint({language for _, language in reported})
-    assert {c.machine for c in fitting} == {True, False}
+def test_nothing_that_figures_are_told_of_was_used_to_choose_them():
+    fitting = amd_calls.fitting(7, ("pl",))
+    assert {c.machine for c in fitting} == {c.beep_end_s is not None for c in fitting} == {True, False}
+    assert set(amd_calls.FIT_MACHINE).isdisjoint({*amd_calls.PROMPT_VOICES, *amd_calls.SPOKEN_MACHINES})
+    chosen_on = {text for texts in (amd_calls.FIT_SHORT, amd_calls.FIT_LONG) for one in texts.values() for text in one}
+    told_of = {*amd_calls.SHORT_ZH, *amd_calls.LONG_ZH, *amd_calls.LONG_EN}
+    assert chosen_on & told_of == {"喂？", "你好。"}, "what everybody says, here in Cantonese"
 
 
 def trial(machine, first_s, at_s=1.0, group="human, a word"):

@@ -3,51 +3,11 @@
 import msgspec
 import numpy as np
 import pytest
+from made_up import GREETING, RATE_HZ, frames, hiss, silence, speech, told, tone, verdicts
 
 from ivr.line.amd import LONGEST_PAUSE_S, SHORTEST_PAUSE_S, Detector, Watch
 from ivr.line.beeps import Beeps
 from ivr.line.messages import Amd, AnsweredBy, MachineAfterAll, MachineReady
-
-RATE_HZ = 8_000
-FRAME = 160
-
-
-def silence(seconds):
-    return np.zeros(int(RATE_HZ * seconds))
-
-
-def speech(seconds, peak=6_000.0, syllables_per_s=3.0):
-    """A buzz at 130 Hz that dips between syllables, as voices do."""
-    at = np.arange(int(RATE_HZ * seconds)) / RATE_HZ
-    voice = sum(np.sin(2 * np.pi * 130 * k * at) / k for k in range(1, 20))
-    envelope = np.clip(3 * (np.abs(np.sin(np.pi * syllables_per_s * at)) - 0.4), 0.03, 1.0)
-    return peak * envelope * voice / 2
-
-
-def tone(seconds, *hz, peak=5_000.0):
-    at = np.arange(int(RATE_HZ * seconds)) / RATE_HZ
-    return sum(peak * np.sin(2 * np.pi * one * at) for one in hz)
-
-
-def hiss(pcm, rms, seed=1):
-    return pcm + rms * np.random.default_rng(seed).standard_normal(len(pcm))
-
-
-def frames(*parts):
-    pcm = np.clip(np.concatenate(parts), -32_768, 32_767)
-    return pcm[: len(pcm) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float32)
-
-
-def verdicts(*parts, noise=3.0, **settings):
-    detector = Detector(Amd(**settings))
-    return [v for frame in frames(hiss(np.concatenate(parts), noise)) if (v := detector.push(frame)) is not None]
-
-
-def told(found):
-    return [(v.verdict, v.cause) for v in found]
-
-
-GREETING = (speech(1.4), silence(0.4), speech(2.2), silence(0.5), speech(3.0))
 
 
 @pytest.mark.parametrize("length_s", [0.3, 0.5, 1.0, 2.0, 3.5])

@@ -22,17 +22,17 @@ DOCS = Path(__file__).parents[3] / "docs" / "outbound.md"
      (502, "failed"), (503, "failed"), (504, "failed"), (606, "failed")],
 )  # fmt: skip
 def test_a_status_has_one_outcome(code, outcome):
-    assert outcomes.not_answered(dial_cause(code), code, rang=True) == outcome
+    assert outcomes.not_answered(dial_cause(code), code, sent=True) == outcome
 
 
 @pytest.mark.parametrize(
-    ("cause", "rang", "outcome"),
+    ("cause", "sent", "outcome"),
     [("no_answer", True, "no_answer"), ("full", False, None), ("shutdown", False, None), ("shutdown", True, "unknown"),
      ("line_lost", True, "unknown"), ("line_lost", False, "failed"), ("brain_lost", True, "unknown"),
      ("not_allowed", False, "failed"), ("failed", False, "failed"), ("unreachable", True, "failed")],
 )  # fmt: skip
-def test_without_a_status_the_cause_decides_and_whether_it_may_have_rung(cause, rang, outcome):
-    assert outcomes.not_answered(cause, 0, rang) == outcome
+def test_without_a_status_the_cause_decides_and_whether_it_may_have_rung(cause, sent, outcome):
+    assert outcomes.not_answered(cause, 0, sent) == outcome
 
 
 @pytest.mark.parametrize(
