@@ -38,6 +38,8 @@ from ivr.telephony.ports import is_free
 from ivr.telephony.settings import line_port
 from ivr.toml_places import Place, line_of
 
+LEGS_A_LINE = 4
+
 
 class Check:
     """One look at everything a configuration needs. `problems` keep it from serving, `notes` are worth knowing."""
@@ -250,7 +252,9 @@ def _outbound(config: Config) -> Iterator[str]:
     outbound = config.outbound
     if not outbound.policies:
         return
-    yield "outbound calls are ordered and held: nothing dials them yet"
+    most = config.lines.processes * LEGS_A_LINE - config.lines.reserve_legs - outbound.inbound_legs
+    if most < 1:
+        yield "outbound calls: no line is left for them (lines.processes, lines.reserve_legs, outbound.inbound_legs)"
     if not secret(outbound.proof_key_env):
         name = outbound.proof_key_env
         yield f"{name} is not set: no verification is taken (export {name}=$(openssl rand -base64 32))"

@@ -35,7 +35,8 @@ class Expectation:
     Attributes:
         kind: an open question, or the kind of value that is asked for.
         language: ISO 639-1 code, `en`, `zh`, `ko`.
-        phrases: for `choice`, every phrase that counts as an answer, in that language.
+        phrases: for `choice`, every phrase that counts as an answer, in that language; for `digits` that are a proof,
+            strings to be weighed besides what is heard.
         min_digits: for `digits`, how many are needed before the answer can be complete.
         max_digits: for `digits`, how many end it at once.
         sensitive: the answer is masked in records and logs and silenced in recordings.
@@ -44,6 +45,7 @@ class Expectation:
         commands: universal commands in force: repeat, slower, help, back, cancel, operator, language.
         digress: a question that the knowledge base answers may be answered here, whatever the step expects.
         today: ISO date where the caller is, for "yesterday"; empty when relative dates mean nothing.
+        proof: name of what the answer has to prove; its value is known to the session alone.
         unfinished: for `date`, what was said to this very question and was not enough: a day and a month, a year.
     """
 
@@ -58,6 +60,7 @@ class Expectation:
     commands: tuple[str, ...] = ()
     digress: bool = False
     today: str = ""
+    proof: str = ""
     unfinished: str = ""
 
 
@@ -118,6 +121,25 @@ FROM_BASE = "kb:"
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What an answer is worth as a proof, without its words.
+
+    Attributes:
+        field: what was to be proven: `birth_date`, `id_last4`.
+        score: log-likelihood ratio for the expected value, in nats; below 0 it speaks against it.
+        rank: place of the expected value among the readings, 1 the best; 0 when none of them is it.
+        hashes: of each reading, best first, a hash under a key of this call alone.
+        by: how it was given.
+    """
+
+    field: str
+    score: float
+    rank: int = 0
+    hashes: tuple[str, ...] = ()
+    by: Literal["voice", "keys"] = "voice"
+
+
+@dataclass(frozen=True)
 class Wish:
     """One of several things that an utterance asks for: its intent, and what the knowledge base says to it, if any."""
 
@@ -144,6 +166,7 @@ class Understood:
         command: the universal command it is; `language:zh` carries the language asked for.
         corrects: what was said earlier is taken back: "no, not X, Y".
         other: they want the other one of what was offered.
+        evidence: what it is worth as a proof, where one is asked for; the hypothesis then has no words.
         also: what else they asked for in the same breath as something urgent, which goes first.
     """
 
@@ -159,6 +182,7 @@ class Understood:
     command: str = ""
     corrects: bool = False
     other: bool = False
+    evidence: Evidence | None = None
     also: tuple[Wish, ...] = ()
 
     @property

@@ -34,6 +34,12 @@ NAMED = re.compile(r"\{([a-z][a-z0-9_]{0,63})\}")
 FACTS = ("language", "dialled", "today", "now", "outcome", "status")
 """What expressions and prompts may read besides slots: the call's language, number and date, the last outcome."""
 
+PROOFS = ("birth_date", "id_last4")
+"""What a customer may be asked to prove: the date of birth, the last four characters of an identity number."""
+
+DISPOSITIONS = ("confirmed", "denied", "not_verified", "wrong_person", "declined", "completed", "machine")
+"""What a call of ours can come to by what the plan heard; the rest (busy, no answer, ...) is not for plans to say."""
+
 END = "end"
 """The step every plan has without writing it: goodbye and hang up."""
 
@@ -166,6 +172,39 @@ class Confirm:
     no: str
     events: Events
     above: float = 2.0
+    barge_in: str = "speech"
+    protected_ms: int = 0
+    at: At = At()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One thing that a `prove` step may ask for; `again` is said instead of `prompt` when it is asked once more."""
+
+    proof: str
+    prompt: Prompt
+    events: Events
+    again: Prompt = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prove:
+    """Ask for what only the right person knows, until it is likely or unlikely enough that it is them.
+
+    Answers are log-likelihood ratios in nats for the expected value; their sum is compared with `accept` and `reject`
+    (Wald's sequential test), and the next answer is asked for only while it lies between. What the session cannot have
+    proven is not asked for. After `answers`, or as many as the slot `answers_left` says, it has failed.
+    """
+
+    name: str
+    fields: tuple[Proof, ...]
+    proven: str
+    failed: str
+    events: Events
+    accept: float
+    reject: float
+    answers: int = 3
+    answers_left: str = ""
     barge_in: str = "speech"
     protected_ms: int = 0
     at: At = At()
@@ -317,6 +356,22 @@ class Notify:
 
 
 @dataclass(frozen=True)
+class Settle:
+    """Say what the call has come to for the job behind it, and go on; the first `disposition` of a call stands.
+
+    `again_at`: slots that say when they want to be rung again: a date, a time, a duration. `suppress`: why they are not
+    to be rung any more.
+    """
+
+    name: str
+    next: str
+    disposition: str = ""
+    again_at: tuple[str, ...] = ()
+    suppress: str = ""
+    at: At = At()
+
+
+@dataclass(frozen=True)
 class Hangup:
     """Say goodbye and end the call. `outcome` is for the record."""
 
@@ -326,12 +381,12 @@ class Hangup:
     at: At = At()
 
 
-Asking = Ask | Menu | Form | Confirm | Record
+Asking = Ask | Menu | Form | Confirm | Prove | Record
 """Steps that wait for the caller."""
 
 Step = (
-    Say | Ask | Menu | Form | Confirm | Lookup | Answer | Set | Branch | Hours | Transfer | Record | Call | Return
-    | Goto | Notify | Hangup
+    Say | Ask | Menu | Form | Confirm | Prove | Lookup | Answer | Set | Branch | Hours | Transfer | Record | Call
+    | Return | Goto | Notify | Settle | Hangup
 )  # fmt: skip
 
 
@@ -341,8 +396,10 @@ class Plan:
 
     `anywhere` maps intents to steps from every open question that does not name them itself; `operator` is where key
     0 and "a person" lead, `cancel` where "never mind" does, `on_error` where a step leads that failed. `verified` are
-    slots that only back ends fill, and only for a caller who is who they say. `files` are the texts it was read from,
-    by the names they have in one folder: enough to read it again.
+    slots that only back ends fill, and only for a caller who is who they say. `on_machine` and `on_screening` begin a
+    call of ours that a machine or a screening assistant answers (empty: hang up; as a machine). `given`: slots that
+    the order of such a call fills. `files` are the texts it was read from, by the names they have in one folder: enough
+    to read it again.
     """
 
     name: str
@@ -355,6 +412,10 @@ class Plan:
     cancel: str = END
     on_error: str = END
     verified: tuple[str, ...] = ()
+    on_machine: str = ""
+    on_screening: str = ""
+    on_caller: str = ""
+    given: tuple[str, ...] = ()
     anywhere: Mapping[str, str] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     goodbye: Prompt = field(default_factory=dict)
@@ -362,6 +423,12 @@ class Plan:
     zone: str = "UTC"
     file: str = ""
     files: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def starts(self) -> Mapping[str, str]:
+        """Who answers -> the first step; empty: hang up."""
+        screening, caller = self.on_screening or self.on_machine, self.on_caller or self.start
+        return {"human": self.start, "machine": self.on_machine, "screening": screening, "caller": caller}
 
     @property
     def slots(self) -> Mapping[str, Slot]:
@@ -391,8 +458,7 @@ def prompts_of(step: Step) -> Iterator[Prompt]:
     yield from (p for key in ("prompt", "filler") if (p := getattr(step, key, {})))
     for part in (step, *getattr(step, "fields", ())):
         if part is not step:
-            yield part.prompt
-            yield part.invalid
+            yield from (p for key in ("prompt", "invalid", "again") if (p := getattr(part, key, {})))
         if (events := getattr(part, "events", None)) is not None:
             yield from (*events.no_input, *events.no_match, events.help)
 
@@ -402,8 +468,8 @@ def ways(step: Step) -> Iterator[tuple[str, str]]:
 
     What leads there is the key of the file: `next`, `on.lost_card`, `choices.balance`, `give_up`, `busy`, ...
     """
-    for key in ("next", "yes", "no", "unknown", "open", "closed", "holiday", "connected", "busy", "no_answer", "failed",
-                "otherwise", "on_error"):  # fmt: skip
+    for key in ("next", "yes", "no", "proven", "unknown", "open", "closed", "holiday", "connected", "busy",
+                "no_answer", "failed", "otherwise", "on_error"):  # fmt: skip
         if target := getattr(step, key, ""):
             yield key, target
     for value, target in getattr(step, "on", {}).items():

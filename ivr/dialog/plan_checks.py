@@ -9,13 +9,28 @@ import graphlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from ivr.dialog.plan import END, Ask, Call, Confirm, Form, Hangup, Menu, Record, Return, Set, Step, Transfer, ways
+from ivr.dialog.plan import (
+    END,
+    Ask,
+    Call,
+    Confirm,
+    Form,
+    Hangup,
+    Menu,
+    Prove,
+    Record,
+    Return,
+    Set,
+    Step,
+    Transfer,
+    ways,
+)
 from ivr.dialog.plan_link import Linker
 from ivr.dialog.shapes import did_you_mean
 from ivr.errors import Problem
 from ivr.understanding.slots import Slot
 
-_WAITS = Ask | Menu | Form | Confirm | Record | Transfer | Hangup
+_WAITS = Ask | Menu | Form | Confirm | Prove | Record | Transfer | Hangup
 """Steps at which a call stands still until the caller, or somebody else, does something."""
 _MOST_CIRCLES = 20
 _FEW_ANSWERS = 8
@@ -98,7 +113,8 @@ def _answers(linker: Linker, ask: Ask) -> set[str] | None:
 
 def _unreachable(linker: Linker, steps: Mapping[str, Step]) -> None:
     own = linker.ways
-    todo = [linker.start(), own.operator, own.cancel, own.on_error, *linker.anywhere.values()]
+    todo = [linker.start(), linker.on_machine, linker.on_screening, linker.on_caller]
+    todo += [own.operator, own.cancel, own.on_error, *linker.anywhere.values()]
     seen: set[str] = set()
     while todo:
         name = todo.pop()

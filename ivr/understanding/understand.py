@@ -24,6 +24,8 @@ SURE_OF_MEANING = 0.7
 """Score of a match from which it does not matter how the sentence sounds: more words would not change the answer."""
 STRONG = 0.7
 """Score of a match from which a question is answered although something else was asked."""
+PLAIN = 0.9
+"""Score of a match from which words that may be a yes or a no are what they say instead: "I will ring you back"."""
 A_WISH = 0.6
 """Score from which a part of a sentence asks for something besides an urgent matter."""
 SURE_URGENT, MOST_WISHES = 0.15, 3
@@ -46,6 +48,7 @@ _AT_ONCE = ("yes_no", "choice")
 _AHEAD_OF_YEAR = re.compile(r"^(?:(?:it|it's|that|is|was|in|of|and|the|year) )+", re.IGNORECASE)
 _IN_ANY_WORDS = ("open", "text", "place")
 _RESTRICTED = ("yes_no", "choice", "digits")
+_BARE = (expected.YES, expected.NO, expected.UNSURE)
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,11 @@ def understand(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hyp
     if corrected is not None:
         return corrected.understood
     understood = _expected(vocabulary, expectation, asked, hypothesis)
+    if expectation.digress and expectation.kind == "yes_no":
+        texts = [text for text, _ in said if expected.plain(text) not in _BARE]
+        answer = vocabulary.knowledge.find(texts, expectation.language)
+        if answer is not None and answer.entry.intent and answer.score >= PLAIN:
+            return replace(understood, intent=answer.entry.intent, source=answer.entry.id)
     if expectation.digress and expectation.kind not in _AT_ONCE and not _fills_most(understood, asked):
         answer = vocabulary.knowledge.find([t for t, _ in _readings(hypothesis)], expectation.language)
         if answer is not None and answer.score >= STRONG:
