@@ -29,6 +29,19 @@ ExpectationKind = Literal[
 
 
 @dataclass(frozen=True)
+class Wish:
+    """One of several things that an utterance asks for.
+
+    Its intent, what the knowledge base says to it, if any, the entry they are of, and words to name it by.
+    """
+
+    intent: str = ""
+    answer: str = ""
+    source: str = ""
+    called: str = ""
+
+
+@dataclass(frozen=True)
 class Expectation:
     """What a step waits for.
 
@@ -45,6 +58,7 @@ class Expectation:
         digress: a question that the knowledge base answers may be answered here, whatever the step expects.
         today: ISO date where the caller is, for "yesterday"; empty when relative dates mean nothing.
         unfinished: for `date`, what was said to this very question and was not enough: a day and a month, a year.
+        between: for `open`, the two things of which the caller was just asked to say which they meant.
     """
 
     kind: ExpectationKind
@@ -59,6 +73,7 @@ class Expectation:
     digress: bool = False
     today: str = ""
     unfinished: str = ""
+    between: tuple[Wish, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,15 +129,6 @@ class Filled:
 
 
 @dataclass(frozen=True)
-class Wish:
-    """One of several things that an utterance asks for: its intent, and what the knowledge base says to it, if any."""
-
-    intent: str = ""
-    answer: str = ""
-    source: str = ""
-
-
-@dataclass(frozen=True)
 class Understood:
     """What an utterance was taken to mean under an expectation.
 
@@ -140,7 +146,9 @@ class Understood:
         command: the universal command it is; `language:zh` carries the language asked for.
         corrects: what was said earlier is taken back: "no, not X, Y".
         other: they want the other one of what was offered.
-        also: what else they asked for in the same breath as something urgent, which goes first.
+        also: what else they asked for in the same breath, in the order in which to do it.
+        between: two things that the words may mean, about as likely: to be asked about by naming both.
+        model: version of the model of intents that was asked; empty where none was.
     """
 
     hypothesis: Hypothesis
@@ -156,3 +164,5 @@ class Understood:
     corrects: bool = False
     other: bool = False
     also: tuple[Wish, ...] = ()
+    between: tuple[Wish, ...] = ()
+    model: str = ""

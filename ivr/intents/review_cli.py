@@ -114,13 +114,8 @@ class Desk:
             await store.close()
         return [(u.text, u.caller or u.call) for u in found]
 
-    def _examples(self) -> list[Example]:
-        return [
-            Example(question, entry.intent or entry.id, language)
-            for entry in self._plan.knowledge.entries
-            for language, questions in entry.questions.items()
-            for question in questions
-        ]
+    def _examples(self) -> tuple[Example, ...]:
+        return self._plan.knowledge.examples
 
     def decide(self, wanted: ReviewDecision) -> Outcome:
         """What a decision does; with `live` it is in force, or nothing has changed."""
@@ -138,7 +133,7 @@ class Desk:
         elif wanted.action == "intent":
             if not wanted.intent:
                 raise InvalidInput(Problem("decision", "no intent", field="intent", mend="its name"))
-            answers = next((e.answer for e in self._plan.knowledge.entries if (e.intent or e.id) == wanted.intent), {})
+            answers = next((e.answer for e in self._plan.knowledge.entries if e.meaning == wanted.intent), {})
             name = decided.add(wanted.language, sentences, wanted.intent, answers)
             effect = self._effect(sentences, wanted.intent, wanted.language)
         else:

@@ -22,7 +22,7 @@ from ivr.understanding.expected import plain
 
 OUT_OF_SCOPE = "out_of_scope"
 """Label of examples that belong to no intent, and the name that `none` goes by."""
-READINGS = 3
+READINGS = 2
 """How many readings of an utterance are looked at."""
 _FAINT = 0.5
 """A reading with less than this share of the best one's confidence is not looked at."""
@@ -31,7 +31,9 @@ _CLOSE = 0.5
 _CLOSE_LIKELY = 0.2
 """and at least this likely."""
 _CERTAIN = 0.7
-"""Likelihood from which a part of what was said stands for itself among several."""
+"""Likelihood from which a part of what was said stands for itself among several, and a reading without the others."""
+_PLAIN = 0.1
+"""Familiarity above an intent's bar from which the sounds of a reading need not be looked at, too: saves a vector."""
 _RANKED = 5
 _NEAREST = 5
 _WORDS = 40
@@ -131,9 +133,9 @@ class Block:
         return np.bincount(self.holders[offsets], each, examples).astype(np.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
-    """What was learnt of the examples of one language.
+    """What was learnt of the examples of one language. Models are alike when their versions are.
 
     Attributes:
         language: ISO 639-1 code.
@@ -184,11 +186,18 @@ class Model:
     def heard(self, text: str, vector: np.ndarray | None = None) -> np.ndarray:
         """The scores of what a recogniser wrote, `vector` its vector if it is known.
 
-        Where the examples write its sounds in other characters, half of them are of those.
+        Where the examples write its sounds in other characters, half of them are of those, unless it is plain as it is.
         """
         scores = self.scores(text, query_vector(text) if vector is None else vector)
         respelled = features.respelled(text, self.spellings) if self.spellings else text
-        return scores if respelled == text else (scores + self.scores(respelled, query_vector(respelled))) / 2
+        if respelled == text or self._is_plain(scores):
+            return scores
+        return (scores + self.scores(respelled, query_vector(respelled))) / 2
+
+    def _is_plain(self, scores: np.ndarray) -> bool:
+        """Whether there is no doubt about what has these scores."""
+        best = int(scores.argmax())
+        return bool(scores[best] >= self.bars[best] + _PLAIN and self.likelihoods(scores)[best] >= _CERTAIN)
 
     def likelihoods(self, scores: np.ndarray) -> np.ndarray:
         """Scores (..., intents) as likelihoods that add up to 1."""
@@ -196,11 +205,14 @@ class Model:
         return raised / raised.sum(axis=-1, keepdims=True)
 
     def decide(self, readings: Sequence[tuple[str, float]]) -> Decision:
-        """What the readings of one utterance (text and confidence, best first) mean together."""
+        """What the readings of one utterance (text and confidence, best first) mean; the best alone if it is sure."""
         kept = _worth_reading(readings)
         if not kept:
             return Decision("none", (), 1.0, 0.0, (), self.version)
-        whole = self._judge([(wishes.wanted(text, self.language), weight) for text, weight in kept])
+        wanted = [(wishes.wanted(text, self.language), weight) for text, weight in kept]
+        whole = self._judge(wanted[:1])
+        if len(wanted) > 1 and (whole.kind != "intent" or whole.confidence < _CERTAIN):
+            whole = self._judge(wanted)
         said = wishes.parts(wishes.wanted(kept[0][0], self.language), self.language)
         if len(said) < 2:
             return whole
