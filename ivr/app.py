@@ -26,13 +26,15 @@ from ivr.intents.live import Learner, Trainer
 from ivr.kb.live import KnowledgeBase
 from ivr.learning import Learning
 from ivr.outbound.live import OutboundCalls
+from ivr.outbound.orders import VERIFY_PLAN
 from ivr.publishing import Publishing, needed
-from ivr.session import House, starter
+from ivr.session import House, conversing, starter
 from ivr.speech import engines, stt
 from ivr.speech.prompts import Prompts
 from ivr.speech.tts import open_voices
 from ivr.store.kb import KbEntries
 from ivr.store.store import Store
+from ivr.telephony.leg import Leg
 from ivr.telephony.pool import LinePool
 from ivr.understanding import commands
 from ivr.web import server
@@ -58,7 +60,7 @@ class App:
         recordings = config.store.recordings
         self._recordings = config.path(recordings) if recordings else None
         self._messages = config.path(config.store.messages)
-        self.store = Store(config.store.url, config.root, recordings)
+        self.store = Store(config.store.url, config.root, recordings, config.store.server)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT: the first drains, the second ends everything at once."""
@@ -78,7 +80,7 @@ class App:
             )
             await self.knowledge.open()
             closing.later(self.knowledge.close)
-            outbound = self._outbound()
+            self.outbound = outbound = self._outbound()
             web = await server.start(
                 create_app(self.store, self.health.status, self.health.reload, secret(self.config.http.token_env),
                            self._recordings, self._messages, self.knowledge, Trainer(self._config_file),
@@ -97,16 +99,22 @@ class App:
             await stop.wait()
             self.health.state = "draining"
             await self.knowledge.stop_indexing()
+            if outbound is not None:
+                await outbound.drain()
             drained = asyncio.create_task(lines.drain())
             await asyncio.wait({drained, asyncio.create_task(now.wait())}, return_when=asyncio.FIRST_COMPLETED)
             drained.cancel()
         logger.info("stopped")
 
     def _outbound(self) -> OutboundCalls | None:
-        """The queue of outbound calls, where a policy is configured. Nothing dials yet, and `why` says so."""
+        """The queue of outbound calls, where a policy is configured. Nothing dials before there are lines."""
         if not self.config.outbound.policies:
             return None
         return OutboundCalls(self.config, self.store, self.backends, lambda name: self.plans.get(name) is not None)
+
+    async def _called_back(self, leg: Leg) -> bool:
+        """Whether a caller is somebody for whom a job is open, which this call then was for."""
+        return self.outbound is not None and await self.outbound.called_back(leg)
 
     async def _speech_and_lines(self, closing: _Closing) -> LinePool:
         config = self.config
@@ -129,12 +137,17 @@ class App:
         _write_ringback(ringback)
         lines = LinePool(
             config,
-            starter(lambda: house, self.plans.get),
+            starter(lambda: house, self.plans.get, self._called_back),
             apology={language: str(path) for language, path in apology.items()},
+            on_free=self.outbound.wake if self.outbound else lambda: None,
         )
-        house = House(config, lines, pool, self._prompts, self.store, self.backends, apology, ringback)
+        house = House(config, lines, pool, self._prompts, self.store, self.backends, self.knowledge.search,
+                      apology, ringback)  # fmt: skip
         self.health.lines, self.health.recognizers = lines, pool
         await lines.start()
+        if self.outbound is not None:
+            closing.later(self.outbound.close)
+            self.outbound.dial(lines, conversing(house, self.plans.get))
         closing.later(lines.close)
         return lines
 
@@ -156,7 +169,8 @@ class App:
             await self._warm([plan for plan in plans if plan in self._served()])
 
     def _served(self) -> list[Plan]:
-        return [plan for name in sorted({n.plan for n in self.config.number}) if (plan := self.plans.get(name))]
+        names = {n.plan for n in self.config.number} | ({VERIFY_PLAN} if self.outbound else set())
+        return [plan for name in sorted(names) if (plan := self.plans.get(name))]
 
     async def _purge(self) -> None:
         while self.config.store.retention_days:
@@ -164,6 +178,8 @@ class App:
                 purged = await self.store.purge(self.config.store.retention_days)
                 if purged.calls:
                     logger.info("purged", calls=purged.calls, recordings=purged.recordings)
+                if self.outbound and (gone := await self.outbound.jobs.purge(self.config.store.retention_days)):
+                    logger.info("purged", jobs=gone)
                 await asyncio.to_thread(voicemail.purge, self._messages, self.config.store.retention_days)
             except Exception:
                 logger.exception("purge failed; tried again later")

@@ -41,6 +41,8 @@ from ivr.toml_places import Place, line_of
 from ivr.understanding.outside import LEAST, SAID, to_learn
 from ivr.understanding.training import version_of
 
+LEGS_A_LINE = 4
+
 
 class Check:
     """One look at everything a configuration needs. `problems` keep it from serving, `notes` are worth knowing."""
@@ -254,7 +256,9 @@ def _outbound(config: Config) -> Iterator[str]:
     outbound = config.outbound
     if not outbound.policies:
         return
-    yield "outbound calls are ordered and held: nothing dials them yet"
+    most = config.lines.processes * LEGS_A_LINE - config.lines.reserve_legs - outbound.inbound_legs
+    if most < 1:
+        yield "outbound calls: no line is left for them (lines.processes, lines.reserve_legs, outbound.inbound_legs)"
     if not secret(outbound.proof_key_env):
         name = outbound.proof_key_env
         yield f"{name} is not set: no verification is taken (export {name}=$(openssl rand -base64 32))"

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ivr.line.messages import Amd
 from ivr.outbound.windows import parse_holidays, parse_window
 from ivr.toml_places import Place
 
@@ -43,7 +44,7 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     wrong_person_s: tuple[Wait, ...] = ()
     """After somebody else answered. Seconds."""
     failed_s: tuple[Wait, ...] = (30, 120)
-    """After the network or our side failed before it rang. Seconds."""
+    """After the network or our side failed. Seconds."""
     unknown_s: tuple[Wait, ...] = ()
     """After an attempt whose server died: it may have rung, so nothing follows unless this says so. Seconds."""
 
@@ -82,6 +83,12 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """How fast attempts follow one another."""
     calls_at_once: Day = 2
     """Attempts under way."""
+    ring_s: Annotated[int, msgspec.Meta(ge=5, le=180)] = 30
+    """How long a telephone rings before it counts as not answered. Seconds."""
+    proof_answers: Day = 3
+    """Answers by which a customer may fail to prove who they are in 24 hours, over all calls; then nobody rings."""
+    amd: bool = True
+    """Ask who answers, a person or a machine (`[outbound.amd]`); without, whoever answers is a person."""
     trunk: str = ""
     """Trunk that it dials through and whose limits hold; empty: the one whose prefix fits."""
     lifetime_s: Wait = 86_400
@@ -114,12 +121,16 @@ class Outbound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Clients besides the holder of `http.token_env`, who may do everything."""
     calls_at_once: Day = 2
     """Attempts under way, of all policies: the share of the lines that outbound may take."""
+    inbound_legs: Annotated[int, msgspec.Meta(ge=0, le=256)] = 1
+    """Legs of a server that outbound leaves free for callers, besides those kept for transfers."""
     lease_s: Annotated[int, msgspec.Meta(ge=5, le=600)] = 30
     """An attempt whose server has not been heard of for so long counts as unknown. Seconds."""
     proof_key_env: str = "IVR_PROOF_KEY"
     """Name of the environment variable of the key (base64, 32 bytes) that what a customer must prove is kept under."""
     evidence_key_env: str = "IVR_EVIDENCE_KEY"
     """Name of the environment variable of the Ed25519 seed (base64, 32 bytes) that outcomes are signed with."""
+    amd: Amd = Amd()
+    """How answering machines are told from people."""
 
 
 Fault = tuple[Place, str, str]
@@ -134,6 +145,11 @@ def faults(outbound: Outbound, trunks: Collection[str], secret: Callable[[str], 
     if outbound.policies and not re.fullmatch(r"[A-Za-z0-9+/_-]{43}=?", secret(outbound.evidence_key_env).strip()):
         says = f"the environment variable `{outbound.evidence_key_env}` holds no key that outcomes can be signed with"
         yield ("outbound", "evidence_key_env"), says, f"export {outbound.evidence_key_env}=$(openssl rand -base64 32)"
+    for sooner, later in (("silence_ms", "decide_ms"), ("decide_ms", "watch_ms")):
+        least, most = getattr(outbound.amd, sooner), getattr(outbound.amd, later)
+        if least > most:
+            says = f"{least} is more than {later}, which is {most}"
+            yield ("outbound", "amd", sooner), says, f"lower {sooner} or raise {later}"
     for index, key in enumerate(outbound.key):
         place: Place = ("outbound", "key", index)
         if len(secret(key.key_env).strip()) < 24:

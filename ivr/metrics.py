@@ -27,6 +27,7 @@ PlatformCollector(registry=registry)
 _GAP_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 4.0, 8.0)
 _DECODE_S = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0)
 _ASK_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+_RING_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 300, 1800, 3600)
 _CALL_S = (1, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 
 
@@ -73,6 +74,11 @@ _notifications = _counter("notifications", "Notifications to back ends, by what 
 
 _jobs = _gauge("jobs", "Outbound jobs that are not over, by state", "state")
 _jobs_oldest = _gauge("jobs_oldest_due_seconds", "How long the oldest job that is due has waited")
+_attempts_open = _gauge("attempts_open", "Outbound attempts under way, of all servers, by policy", "policy")
+_breaker = _gauge("breaker_open", "1 while the breaker of a policy is open", "policy")
+_job_ring = _histogram("job_ring_seconds", "From when a job was due to its INVITE", _RING_S, "policy")
+_job_answer = _histogram("job_answer_seconds", "From when a job was due to the answer", _RING_S, "policy")
+_answered_by = _counter("answered_by", "Calls of ours that were answered, by whom and why we think so", "by", "cause")
 _attempts = _counter("attempts", "Outbound attempts that are over, by policy and outcome", "policy", "outcome")
 
 _plan_reloads = _counter("plan_reloads", "Loadings of the dialplans: ok, or failed with faults in some", "result")
@@ -196,9 +202,30 @@ def jobs_waiting(counts: Mapping[str, int], oldest_due_s: float) -> None:
     _jobs_oldest.set(oldest_due_s)
 
 
+def answered_by(by: str, cause: str) -> None:
+    """`by`, `cause`: those of `ivr.line.messages.AnsweredBy`; a machine found out later counts once more."""
+    _answered_by.labels(by, cause).inc()
+
+
 def attempt_ended(policy: str, outcome: str) -> None:
     """`outcome` is that of `ivr.outbound.job.Attempt`."""
     _attempts.labels(policy, outcome).inc()
+
+
+def policy_state(policy: str, attempts: int, breaker_open: bool) -> None:
+    """`attempts` that are under way."""
+    _attempts_open.labels(policy).set(attempts)
+    _breaker.labels(policy).set(breaker_open)
+
+
+def job_rang(policy: str, since_due_s: float) -> None:
+    """Its INVITE has left."""
+    _job_ring.labels(policy).observe(since_due_s)
+
+
+def job_answered(policy: str, since_due_s: float) -> None:
+    """After `job_rang`, when somebody or something answers."""
+    _job_answer.labels(policy).observe(since_due_s)
 
 
 def plans_reloaded(result: str) -> None:

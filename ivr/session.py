@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hashlib
+import os
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from ivr import metrics, transfer
+from ivr import answering, metrics, transfer
 from ivr.backend.client import Backends, Request
 from ivr.config import Config
 from ivr.dialog import engine, journal
@@ -24,6 +27,9 @@ from ivr.dialog.plan import Plan
 from ivr.dialog.state import (
     KEY_TIMEOUT_MS,
     Action,
+    Compare,
+    Compared,
+    Conclude,
     Connect,
     Connected,
     End,
@@ -43,8 +49,10 @@ from ivr.dialog.state import (
     Tell,
     WaitKeys,
 )
-from ivr.line.messages import Dtmf, LegEnded, LegState, PlayoutStarted, Segment
+from ivr.line.messages import Dtmf, LegEnded, LegState, MachineAfterAll, PlayoutStarted, Segment
 from ivr.listening import Listener, Quiet, Utterance
+from ivr.outbound.job import CallResult, Outgoing
+from ivr.pickup import Pickup
 from ivr.speaking import Speaker
 from ivr.speech.prompts import Prompts
 from ivr.speech.spoken import written
@@ -53,14 +61,20 @@ from ivr.store.records import Latency, Said
 from ivr.store.store import Store
 from ivr.telephony.leg import Leg
 from ivr.telephony.pool import LinePool
+from ivr.turn import Expectation
 from ivr.turn_log import CameIn, TurnLog, now
-from ivr.understanding.understand import understand
+from ivr.understanding import proving
 from ivr.voicemail import MessageTaker
 
 log = structlog.get_logger(__name__)
 
 INBOX_LIMIT = 1_024
 GOODBYE_WITHIN_S = 30
+PROOF_KEY_BYTES = 32
+HEADER_BYTES = 44
+"""Of a WAV file (RIFF, fmt, data), which changes while it grows."""
+OVERHEAR_MS = 60_000
+"""How long nothing need be said before who answered is known; the line's own limits are shorter."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,7 @@ class House:
     prompts: Prompts
     store: Store
     backends: Backends
+    search: answering.Search
     apology: Mapping[str, Path]
     ringback: Path
 
@@ -83,20 +98,29 @@ class _KeyTimeout:
 
 
 class Session:
-    """One inbound call on one version of one plan."""
+    """One call on one version of one plan. `outgoing`: we made it, and it is answered."""
 
-    def __init__(self, house: House, leg: Leg, plan: Plan) -> None:
-        self.id = uuid.uuid4().hex
-        self._house, self._leg, self._plan = house, leg, plan
+    def __init__(
+        self, house: House, leg: Leg, plan: Plan, outgoing: Outgoing | None = None,
+        conclude: Callable[[str, Mapping[str, Any]], Coroutine[None, None, None]] | None = None,
+    ) -> None:  # fmt: skip
+        """`conclude` is run with what the call has come to, and what is testified, as soon as the plan says so."""
+        self.id = outgoing.call if outgoing and outgoing.call else uuid.uuid4().hex
+        self._house, self._leg, self._plan, self._outgoing = house, leg, plan, outgoing
         self._state = State(leg.info.language, leg.info.number)
         self._inbox: asyncio.Queue[object] = asyncio.Queue(INBOX_LIMIT)
         self._tasks: set[asyncio.Task[None]] = set()
-        meaning = functools.partial(understand, plan.vocabulary)
+        self._proofs = proving.Proofs(outgoing.proof if outgoing else {}, os.urandom(PROOF_KEY_BYTES))
+        meaning = functools.partial(self._proofs.heard, plan.vocabulary)
         self._listener = Listener(leg, house.recognizers, meaning, house.config.hearing, self._post, self._spawn)
         self._speaker = Speaker(leg, house.prompts, self._apology, self._spawn)
         self._messages = MessageTaker(leg, house.config.path(house.config.store.messages), self._post, self._spawn)
         self._turns = TurnLog(house.store, self.id, self._speaker.account)
         self._kind = ""
+        patient = bool(plan.starts["machine"] or plan.starts["screening"])
+        self._pickup = Pickup(outgoing is not None and outgoing.amd, patient)
+        self._started = False
+        self._concluded, self._conclude = Conclude(), conclude
         self._keys_serial = 0
         self._inputs = 0
         self._keys = ""
@@ -105,7 +129,7 @@ class Session:
         self._outcome = ""
         self._recording = ""
 
-    async def run(self) -> None:
+    async def run(self) -> CallResult:
         """Answer, converse until the leg ends, write it down. Cancelled when the server shuts down."""
         structlog.contextvars.bind_contextvars(call=self.id)
         await self._begin()
@@ -122,11 +146,31 @@ class Session:
             await asyncio.to_thread(self._messages.close)
             cause, by = await self._turns.end(self._leg, ended or self._leg.ended, self._outcome, self._recording)
             log.info("call ends", cause=cause, by=by, outcome=self._outcome)
+        facts = await self._facts() | {"ended": {"cause": cause, "by": by}} if self._outgoing is not None else {}
+        come_to = self._concluded
+        return CallResult(
+            cause, by, self._outcome, come_to.disposition, come_to.again_at, come_to.suppress,
+            0 if self._state.proven else len(self._state.evidence), facts,
+        )  # fmt: skip
+
+    async def _facts(self) -> dict[str, Any]:
+        """What is testified of a call of ours, by now."""
+        facts: dict[str, Any] = {
+            "id": self.id, "plan": {"name": self._plan.name, "version": self._plan.version},
+            "language": self._state.language, "answered_by": self._pickup.verdict, "outcome": self._outcome,
+            **self._turns.facts(),
+            "identity": proving.testimony(self._state.evidence, self._state.proven),
+        }  # fmt: skip
+        if self._recording:
+            path = self._house.config.path(self._house.config.store.recordings) / self._recording
+            facts["recording"] = {"file": self._recording} | await asyncio.to_thread(_digest, path)
+        return facts
 
     async def _begin(self) -> None:
         info, config = self._leg.info, self._house.config
         log.info("call begins", leg=self._leg.id, number=info.number, language=info.language, plan=self._plan.version)
-        self._leg.answer(info.language)
+        if info.direction == "in":
+            self._leg.answer(info.language)
         trunk = info.peer if any(t.name == info.peer for t in config.trunk) else ""
         await self._turns.begin(self._leg, self._plan.name, self._plan.version, trunk)
         if config.store.recordings:
@@ -181,11 +225,49 @@ class Session:
         await self._say([Speak(words, self._state.language, "none")])
         self._act(End("failed"))
 
+    async def _pick_up(self, item: object) -> None:
+        """Before the dialog begins: who is there?"""
+        if isinstance(item, LegState) and item.state == "answered":
+            await self._turns.answered(self._leg)
+            self._overhear()
+        if isinstance(item, Utterance | Quiet):
+            who = self._pickup.heard(item.understood.hypothesis.text) if isinstance(item, Utterance) else None
+            self._overhear()
+        else:
+            who = self._pickup.take(item)
+        if who is None:
+            self._listener.on(item)
+            return
+        log.info("picked up", who=who)
+        self._listener.close()
+        self._started = True
+        given = self._outgoing or Outgoing()
+        who = "caller" if self._leg.info.direction == "in" else who
+        await self._step(Started(who, given.given, given.zone, tuple(given.proof)))
+
+    def _overhear(self) -> None:
+        """Listen to whoever answered, where it may be an assistant that asks who calls."""
+        if self._pickup.amd and self._plan.starts["screening"]:
+            self._listener.open(Expectation("open", self._leg.info.language), OVERHEAR_MS)
+
+    async def _taken_back(self, item: MachineAfterAll) -> None:
+        """Who was taken for a person is a machine: what it was told ends here, and it is told what machines are."""
+        if self._state.ended or self._concluded != Conclude():
+            return
+        self._leg.stop_playout()
+        self._speaker.silence()
+        self._listener.close()
+        self._started = False
+        self._overhear()
+        await self._pick_up(item)
+
     async def _handle(self, item: object) -> None:
+        if not self._started:
+            await self._pick_up(item)
+            return
         match item:
-            case LegState(state="answered"):
-                await self._turns.answered(self._leg)
-                await self._step(Started())
+            case MachineAfterAll():
+                await self._taken_back(item)
             case Utterance():
                 await self._utterance(item)
             case Quiet():
@@ -194,7 +276,7 @@ class Session:
                 await self._key(digit)
             case _KeyTimeout(serial=serial) if serial == self._keys_serial:
                 await self._step(KeysEnded(), CameIn(keys=self._keys))
-            case Connected() | Fetched() | Recorded():
+            case Connected() | Fetched() | Recorded() | Compared():
                 await self._step(item)
             case PlayoutStarted():
                 await self._turns.playout_began(item, self._speaker.render_ms(item))
@@ -208,8 +290,10 @@ class Session:
         metrics.decoded(hypothesis.engine, "final", hypothesis.decode_ms)
         metrics.speculation_used(heard.speculative)
         latency = Latency(decode_ms=hypothesis.decode_ms, speculative_hit=heard.speculative)
-        given = CameIn(heard.understood, end_ms=heard.ended.end_ms, latency=latency)
-        await self._step(Heard(heard.understood), given)
+        said = heard.understood
+        understood = await answering.complete(self._house.search, self._plan, self._state, self._kind, said)
+        given = CameIn(understood, end_ms=heard.ended.end_ms, latency=latency)
+        await self._step(Heard(understood), given)
 
     async def _key(self, digit: str) -> None:
         self._listener.drop_utterance()
@@ -252,6 +336,13 @@ class Session:
                 self._wait_keys()
             case Tell():
                 self._house.backends.notify(action.backend, action.path, action.event, action.data)
+            case Conclude():
+                told, self._concluded = self._concluded.disposition, action
+                if self._conclude is not None and action.disposition and not told:
+                    self._spawn(self._tell_conclusion(self._conclude))
+            case Compare(proof=proof, value=value):
+                self._listener.close()
+                self._post(Compared(self._proofs.keyed(proof, value)))
             case Connect() | Fetch() | End():
                 self._listener.close()
                 self._spawn(self._out(action))
@@ -260,6 +351,11 @@ class Session:
                 self._messages.take(action)
             case _:
                 pass
+
+    async def _tell_conclusion(
+        self, conclude: Callable[[str, Mapping[str, Any]], Coroutine[None, None, None]]
+    ) -> None:  # fmt: skip
+        await conclude(self._concluded.disposition, await self._facts())
 
     def _mute(self, on: bool) -> None:
         if on != self._muted:
@@ -271,7 +367,7 @@ class Session:
         self._mute(sensitive or self._speaker.sensitive)
         self._keys = ""
         self._turns.sensitive(sensitive)
-        self._listener.open(action.expectation, action.no_input_ms, self._hotword)
+        self._listener.open(self._proofs.listening(action.expectation), action.no_input_ms, self._hotword)
 
     def _wait_keys(self) -> None:
         serial = self._keys_serial
@@ -336,6 +432,18 @@ class Session:
         return self._house.apology.get(language) or next(iter(self._house.apology.values()), None)
 
 
+def _digest(path: Path) -> dict[str, int | str]:
+    """SHA-256 of the sound of a recording that may still grow: of so many bytes behind its header."""
+    try:
+        with path.open("rb") as file:
+            file.seek(HEADER_BYTES)
+            digest = hashlib.file_digest(file, "sha256")
+            return {"bytes": file.tell() - HEADER_BYTES, "sha256": digest.hexdigest()}
+    except OSError as error:
+        log.error("a recording cannot be read", reason=error.strerror)
+        return {}
+
+
 def _learnt(before: State, after: State, by_keys: bool) -> str | None:
     """What the answer was taken for: the choice or the yes that led on, or the slots it filled; None for nothing."""
     for passage in after.path:
@@ -346,14 +454,33 @@ def _learnt(before: State, after: State, by_keys: bool) -> str | None:
     return " ".join(new) if new else None
 
 
-def starter(house: Callable[[], House], plan: Callable[[str], Plan | None]) -> Callable[[Leg], Coroutine]:
-    """What the line pool runs for every incoming leg."""
+def starter(
+    house: Callable[[], House],
+    plan: Callable[[str], Plan | None],
+    called_back: Callable[[Leg], Coroutine[None, None, bool]],
+) -> Callable[[Leg], Coroutine]:
+    """What the line pool runs for every incoming leg. `called_back` conducts those of people whom we wanted to ring."""
 
     async def on_incoming(leg: Leg) -> None:
         chosen = plan(leg.info.plan)
         if chosen is None:
             leg.reject(503, "no plan", 30)
             return
+        if chosen.on_caller and await called_back(leg):
+            return
         await Session(house(), leg, chosen).run()
 
     return on_incoming
+
+
+def conversing(house: House, plan: Callable[[str], Plan | None]) -> Callable[..., Coroutine[None, None, CallResult]]:
+    """What the dialer runs for every call of ours that was answered: `ivr.outbound.attempt.Converse`."""
+
+    async def converse(leg: Leg, name: str, outgoing: Outgoing, conclude: Callable) -> CallResult:
+        chosen = plan(name)
+        if chosen is None:
+            log.error("the dialplan was removed while it rang", plan=name)
+            return CallResult("failed", "us")
+        return await Session(house, leg, chosen, outgoing, conclude).run()
+
+    return converse

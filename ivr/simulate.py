@@ -37,6 +37,7 @@ from ivr.dialog.state import (
     Recorded,
     Silence,
     Speak,
+    Started,
     Tell,
 )
 from ivr.errors import InvalidInput, Problem, Unavailable
@@ -44,6 +45,7 @@ from ivr.intents.shelf import shelf_of
 from ivr.learning import taught
 from ivr.live import Live
 from ivr.speech import spoken
+from ivr.understanding.proving import Proofs
 
 HELP = """  WORDS               say them
   #8620#              press keys (the first # only begins the line); then a pause
@@ -271,6 +273,16 @@ def _percent(text: str) -> float:
 _percent.__name__ = "percentage"
 
 
+def _named(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ValueError(text)
+    return name, value
+
+
+_named.__name__ = "value (like amount=12.50)"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ivr simulate", description="Call a dialplan by typing, walk it by scenarios, or draw it."
@@ -278,6 +290,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("plan", metavar="PLAN", help="a plan's file, or its name in dialplans/")
     parser.add_argument("--language", help="the language of the number that is rung; default: the plan's first")
     parser.add_argument("--now", type=_moment, metavar="MOMENT", help="the time of the call; default: now")
+    parser.add_argument("--answered-by", choices=("human", "machine", "screening", "caller"),
+                        default="human", help="who answers a call of ours, or rings us; default: human")  # fmt: skip
+    parser.add_argument("--given", type=_named, action="append", default=[], metavar="NAME=VALUE",
+                        help="what the order of a call of ours gives the plan; may be repeated")  # fmt: skip
+    parser.add_argument("--proof", type=_named, action="append", default=[], metavar="NAME=VALUE",
+                        help="what the other side must prove to know: birth_date=1987-04-29")  # fmt: skip
     parser.add_argument("--live", action="store_true", help="ask the back ends of the configuration")
     parser.add_argument("--config", default="config.toml", metavar="FILE", help="which one; default: config.toml")
     what = parser.add_mutually_exclusive_group()
@@ -307,7 +325,9 @@ def main(argv: list[str] | None = None, source: TextIO | None = None, out: TextI
     if arguments.script or arguments.all:
         return _walk(plan, arguments, now, out)
     with Live(config.load(arguments.config)) if arguments.live else nullcontext() as live:
-        call = Rehearsal(plan, _language(plan, arguments.language), now)
+        started = Started(arguments.answered_by, dict(arguments.given))
+        proofs = Proofs(dict(arguments.proof))
+        call = Rehearsal(plan, _language(plan, arguments.language), now, started, proofs)
         _Terminal(call, out, live).run(_lines(source, out))
     return 0
 

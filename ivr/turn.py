@@ -48,7 +48,8 @@ class Expectation:
     Attributes:
         kind: an open question, or the kind of value that is asked for.
         language: ISO 639-1 code, `en`, `zh`, `ko`.
-        phrases: for `choice`, every phrase that counts as an answer, in that language.
+        phrases: for `choice`, every phrase that counts as an answer, in that language; for `digits` that are a proof,
+            strings to be weighed besides what is heard.
         min_digits: for `digits`, how many are needed before the answer can be complete.
         max_digits: for `digits`, how many end it at once.
         sensitive: the answer is masked in records and logs and silenced in recordings.
@@ -57,6 +58,7 @@ class Expectation:
         commands: universal commands in force: repeat, slower, help, back, cancel, operator, language.
         digress: a question that the knowledge base answers may be answered here, whatever the step expects.
         today: ISO date where the caller is, for "yesterday"; empty when relative dates mean nothing.
+        proof: name of what the answer has to prove; its value is known to the session alone.
         unfinished: for `date`, what was said to this very question and was not enough: a day and a month, a year.
         between: for `open`, the two things of which the caller was just asked to say which they meant.
     """
@@ -72,6 +74,7 @@ class Expectation:
     commands: tuple[str, ...] = ()
     digress: bool = False
     today: str = ""
+    proof: str = ""
     unfinished: str = ""
     between: tuple[Wish, ...] = ()
 
@@ -128,6 +131,29 @@ class Filled:
     rivals: tuple[str, ...] = ()
 
 
+FROM_BASE = "kb:"
+"""What the `source` of an answer begins with that came from the base, and not from the plan's own file."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What an answer is worth as a proof, without its words.
+
+    Attributes:
+        field: what was to be proven: `birth_date`, `id_last4`.
+        score: log-likelihood ratio for the expected value, in nats; below 0 it speaks against it.
+        rank: place of the expected value among the readings, 1 the best; 0 when none of them is it.
+        hashes: of each reading, best first, a hash under a key of this call alone.
+        by: how it was given.
+    """
+
+    field: str
+    score: float
+    rank: int = 0
+    hashes: tuple[str, ...] = ()
+    by: Literal["voice", "keys"] = "voice"
+
+
 @dataclass(frozen=True)
 class Understood:
     """What an utterance was taken to mean under an expectation.
@@ -138,7 +164,7 @@ class Understood:
             an open answer; empty when it means nothing here (no-match).
         intent: name of the intent of an open answer or of a digression, empty when none was found.
         answer: what the knowledge base says to it, empty when nothing is above its bar.
-        source: id of the knowledge entry that `answer` came from.
+        source: id of the knowledge entry that `answer` came from; of one of the base, FROM_BASE, its id, `@`, version.
         confidence: 0..1, how sure the meaning is.
         complete: nothing more need be waited for: a yes, all digits, a finished question.
         partial: more is surely coming: a number cut in the middle, a sentence that breaks off.
@@ -146,6 +172,7 @@ class Understood:
         command: the universal command it is; `language:zh` carries the language asked for.
         corrects: what was said earlier is taken back: "no, not X, Y".
         other: they want the other one of what was offered.
+        evidence: what it is worth as a proof, where one is asked for; the hypothesis then has no words.
         also: what else they asked for in the same breath, in the order in which to do it.
         between: two things that the words may mean, about as likely: to be asked about by naming both.
         model: version of the model of intents that was asked; empty where none was.
@@ -163,6 +190,12 @@ class Understood:
     command: str = ""
     corrects: bool = False
     other: bool = False
+    evidence: Evidence | None = None
     also: tuple[Wish, ...] = ()
     between: tuple[Wish, ...] = ()
     model: str = ""
+
+    @property
+    def unanswered(self) -> bool:
+        """Something was said that the plan's own words make nothing of: no value of a slot, intent or answer."""
+        return bool(self.value) and not (self.answer or self.intent or self.command or self.slots or self.between)

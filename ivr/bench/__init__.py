@@ -26,7 +26,9 @@ BENCHES = {
     "loading": "ivr.bench.loading",
     "kb": "ivr.bench.kb",
     "identity": "ivr.bench.identity",
+    "amd": "ivr.bench.amd",
     "queue": "ivr.bench.queue",
+    "outbound": "ivr.bench.outbound",
     "spoken_intents": "ivr.bench.spoken_intents",
     "review": "ivr.bench.review",
 }

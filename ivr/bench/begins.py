@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import soxr
-from pypinyin import lazy_pinyin
 from rapidfuzz.distance import Levenshtein
 
+from ivr import readings
 from ivr.bench.corpus import words
 from ivr.bench.harness import ROOT
 from ivr.caller.rtp import RATE_HZ
@@ -36,7 +36,7 @@ class Beginning:
 
 
 def units(text: str, language: str) -> list[str]:
-    return lazy_pinyin(re.sub(r"[^\u4e00-\u9fff]", "", text)) if language == "zh" else words(text)
+    return readings.toneless(re.sub(r"[^\u4e00-\u9fff]", "", text)) if language == "zh" else words(text)
 
 
 def fits(expected: str, heard: str, language: str) -> bool:

@@ -123,7 +123,7 @@ class Server:
             raise Unavailable("the server does not run")
         return self.process.pid
 
-    async def start(self) -> None:
+    async def start(self, within_s: float = START_S) -> None:
         """Start it and wait until it is ready."""
         with self.log_file.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -131,7 +131,7 @@ class Server:
                 cwd=self.folder, env={**os.environ, TOKEN_ENV: self.token, "PYTHONPATH": str(ROOT), **self.environment},
                 stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
-        end = time.monotonic() + START_S
+        end = time.monotonic() + within_s
         while time.monotonic() < end:
             if self.process.returncode is not None:
                 raise Unavailable(f"the server ended with {self.process.returncode}:\n{self.last_words()}")
@@ -140,7 +140,7 @@ class Server:
                 return
             await asyncio.sleep(0.2)
         await self.stop()
-        raise Unavailable(f"the server was not ready after {START_S} s:\n{self.last_words()}")
+        raise Unavailable(f"the server was not ready after {within_s:g} s:\n{self.last_words()}")
 
     async def stop(self, within_s: float = 15.0) -> int | None:
         """SIGTERM, a second one after `within_s`, then SIGKILL; the exit code."""
@@ -195,14 +195,14 @@ class Server:
 
         return await asyncio.to_thread(fetch)
 
-    async def record(self, call: Call, *, ended: bool = True, within_s: float = 8.0) -> dict[str, Any]:
+    async def record(self, call: Call, *, ended: bool = True, within_s: float = 20.0) -> dict[str, Any]:
         """The server's own record of `call`, found by its Call-ID; once it has ended unless `ended` is False.
 
         Raises Unavailable when there is none.
         """
         return await self.record_of(call.dialog.call_id, ended=ended, within_s=within_s)
 
-    async def record_of(self, sip_call_id: str, *, ended: bool = True, within_s: float = 8.0) -> dict[str, Any]:
+    async def record_of(self, sip_call_id: str, *, ended: bool = True, within_s: float = 20.0) -> dict[str, Any]:
         end = time.monotonic() + within_s
         while time.monotonic() < end:
             page = await self.get("/v1/calls?limit=200")

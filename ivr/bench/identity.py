@@ -5,6 +5,11 @@ these files themselves. A genuine trial is a caller against the record that they
 the same caller against somebody else's. The threshold is chosen on one half of the speakers where both errors are
 alike, the rates are those of the other half, and the halves then change places. Rows without a requirement say how each
 value does alone, and what happens to an impostor who knows the name. `--curve FILE.csv` writes the whole trade-off.
+
+The last rows are a `prove` step: the birth date, asked for again only while the sum of the scores lies between two
+thresholds, three times at most. They, too, are chosen on one half and measured on the other; and as the plan `verify`
+has them. An impostor answers with another birth date, each time the same. `--spoken` adds four digits in recorded
+voices, through G.711 and the recogniser, with the digits that are expected among decoys in what it weighs.
 """
 
 from __future__ import annotations
@@ -20,12 +25,24 @@ from pathlib import Path
 
 import numpy as np
 
+from ivr.bench import corpus, recognition
 from ivr.bench.report import Report, data_folder, run
 from ivr.errors import InvalidInput, Problem, Unavailable
+from ivr.turn import Expectation
 from ivr.understanding import identity, slots
+from ivr.understanding.knowledge import Knowledge
+from ivr.understanding.proving import Proofs
 from ivr.understanding.slots import Slot
+from ivr.understanding.understand import Vocabulary
 
 LIMIT = 5.0
+ACCEPTED, REJECTED = 0.1, 5.0
+"""Most impostors accepted and callers rejected by a `prove` step, percent."""
+ANSWERS = 3
+_ACCEPTS, _REJECTS = np.arange(4.0, 12.1, 0.5), (-4.0, -6.0, -8.0)
+_PLAN = (7.0, -6.0)
+SPOKEN = 60
+"""Strings of four recorded digits."""
 IMPOSTORS = 20
 _LANGUAGE = "en"
 _SLOTS: Mapping[str, tuple[identity.Kind, Slot]] = {
@@ -156,6 +173,57 @@ class Trials:
         return float(accepts), float(rejects), thresholds
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Scores of the answers of every trial, one row each, and which half its speaker is in; NaN: not asked so often."""
+
+    scores: np.ndarray
+    half: np.ndarray
+
+    def proven(self, half: int, accept: float, reject: float) -> tuple[float, float]:
+        """(share that is proven, mean number of questions) of the other half than `half`; -1: of all."""
+        sums = np.cumsum(np.nan_to_num(self.scores[self.half != half]), axis=1)
+        asked = ~np.isnan(self.scores[self.half != half])
+        over = (sums >= accept) | (sums <= reject)
+        over[:, -1] = True
+        last = np.minimum(over.argmax(axis=1), asked.sum(axis=1) - 1)
+        return float((sums[np.arange(len(sums)), last] >= accept).mean()), float(last.mean() + 1)
+
+
+def sequential(genuine: Asked, impostor: Asked) -> list[tuple[float, float]]:
+    """For each half the thresholds that reject fewest callers of it and accept half of the impostors that may be."""
+    found = []
+    for half in (0, 1):
+        possible = []
+        for accept in _ACCEPTS:
+            for reject in _REJECTS:
+                wrong, _ = impostor.proven(1 - half, accept, reject)
+                right, questions = genuine.proven(1 - half, accept, reject)
+                possible.append((wrong > ACCEPTED / 200, -right, questions, accept, reject))
+        found.append(min(possible)[3:])
+    return found
+
+
+def asked(report: Report, records: Mapping[str, Record], dialogues: Sequence[Dialogue]) -> tuple[Asked, Asked]:
+    """Callers and impostors who are asked for their birth date."""
+    chance = random.Random(report.seed)  # noqa: S311 - no secret
+    own: list[list[float]] = []
+    others: list[list[float]] = []
+    halves: tuple[list[int], list[int]] = ([], [])
+    for dialogue in dialogues:
+        answers = sorted((a for a in dialogue.answers if a.item == "dob"), key=lambda a: a.attempt)[:ANSWERS]
+        readings = [[(text, 1.0) for text in answer.nbest] for answer in answers]
+        born = records[dialogue.scenario]["dob"]
+        for record in (dialogue.scenario, *chance.sample(list(records), min(IMPOSTORS, len(records)))):
+            expected, itself = records[record]["dob"], record == dialogue.scenario
+            if not answers or (expected == born and not itself):
+                continue
+            row = [identity.weighed("date", expected, each, _LANGUAGE)[0] for each in readings]
+            (own if itself else others).append(row + [float("nan")] * (ANSWERS - len(row)))
+            halves[not itself].append(_half(dialogue.speaker))
+    return tuple(Asked(np.array(r), np.array(h)) for r, h in zip((own, others), halves, strict=True))  # type: ignore[return-value]
+
+
 def _half(speaker: str) -> int:
     return zlib.crc32(speaker.encode()) % 2
 
@@ -229,9 +297,61 @@ async def measure(report: Report, options: argparse.Namespace) -> None:
         _row(report, f"{item} alone, asked once", trials.swapped(lambda of, item=item: of.get((item, 0), 0.0)))
     _row(report, "all three, against impostors who know the name",
          _trials(report, records, dialogues, "name").swapped(first))  # fmt: skip
+    _sequential(report, *asked(report, records, dialogues))
+    if options.spoken:
+        spoken(report, folder)
     report.details["curve"] = _curve(trials)
     if options.curve:
         _write(Path(options.curve), report.details["curve"])
+
+
+def _sequential(report: Report, genuine: Asked, impostor: Asked) -> None:
+    found = [
+        (*impostor.proven(half, *chosen), *genuine.proven(half, *chosen))
+        for half, chosen in enumerate(sequential(genuine, impostor))
+    ]
+    _asked_rows(report, "each half with the other's thresholds", np.mean(found, axis=0), required=True)
+    plan = (*impostor.proven(-1, *_PLAN), *genuine.proven(-1, *_PLAN))
+    _asked_rows(report, f"thresholds {_PLAN[0]:g} and {_PLAN[1]:g}, as in dialplans/verify.yaml", plan)
+
+
+def spoken(report: Report, folder: Path) -> None:
+    """Four digits in recorded voices (`fsdd`, strung together) through G.711 and the recogniser."""
+    ear = recognition.load(_LANGUAGE)
+    strings = corpus.digit_strings(folder, 5 if report.quick else SPOKEN, 4, report.seed)
+    chance = corpus.seeded(report.seed)
+    expectation = Expectation("digits", _LANGUAGE, min_digits=4, max_digits=4, proof="id_last4")
+
+    def proven(string: corpus.Utterance, expected: str) -> tuple[bool, int]:
+        proofs, total = Proofs({"id_last4": expected}, b"bench"), 0.0
+        for answer in range(ANSWERS):
+            said = corpus.spoken_again(folder, string, report.seed + answer) if answer else string
+            hypothesis = ear.hear(said, proofs.listening(expectation))
+            evidence = proofs.heard(Vocabulary(Knowledge(())), expectation, hypothesis).evidence
+            total += evidence.score if evidence else 0.0
+            if total >= _PLAN[0] or total <= _PLAN[1]:
+                return total >= _PLAN[0], answer + 1
+        return False, ANSWERS
+
+    own = [proven(string, string.label) for string in strings]
+    others = [proven(string, f"{chance.randrange(10_000):04}") for string in strings for _ in range(2)]
+    accepted, rejected = sum(yes for yes, _ in others), sum(not yes for yes, _ in own)
+    what = f"id_last4 spoken, {len(own)} strings of `fsdd`, thresholds as in the plan: false rejects"
+    report.row(what, f"<= {REJECTED:g} %",
+               f"{100 * rejected / len(own):.1f} %, {np.mean([n for _, n in own]):.2f} questions; {ear.times()}",
+               rejected <= REJECTED / 100 * len(own))  # fmt: skip
+    report.row("the same by impostors: false accepts", "none", f"{accepted} of {len(others)}", accepted == 0)
+
+
+def _asked_rows(report: Report, how: str, found: Sequence[float], required: bool = False) -> None:
+    wrong, turned_away, right, questions = map(float, found)
+    accepted, rejected = 100 * wrong, 100 * (1 - right)
+    what = f"dob asked for while in doubt, {how}"
+    report.row(f"{what}: false accepts", f"<= {ACCEPTED:g} %" if required else "", f"{accepted:.3f} %",
+               accepted <= ACCEPTED if required else None)  # fmt: skip
+    report.row(f"{what}: false rejects", f"<= {REJECTED:g} %" if required else "",
+               f"{rejected:.1f} %, {questions:.2f} questions a caller, {turned_away:.2f} an impostor",
+               rejected <= REJECTED if required else None)  # fmt: skip
 
 
 def _row(report: Report, what: str, found: tuple[float, float, list[float]], required: bool = False) -> None:
@@ -243,7 +363,8 @@ def _row(report: Report, what: str, found: tuple[float, float, list[float]], req
 
 
 def main(argv: list[str]) -> int:
-    def curve(parser: argparse.ArgumentParser) -> None:
+    def own(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--spoken", action="store_true", help="digits in recorded voices (`fsdd`) as well")
         parser.add_argument("--curve", default="", metavar="FILE.csv", help="write thresholds with both error rates")
 
-    return run("identity", __doc__, measure, argv, curve)
+    return run("identity", __doc__, measure, argv, own)

@@ -48,12 +48,14 @@ async def measure(report: Report, options: argparse.Namespace) -> None:
         client = await stack.enter_async_context(aiohttp.ClientSession(headers={"Authorization": f"Bearer {_TOKEN}"}))
         await _fill(outbound, claims, chance)
         short = await _claims(outbound, claims)
-        empty_rate = await _creates(client, url, creates, chance, "a")
+        empty_rate, taken = await _creates(client, url, creates, chance, "a")
         began = time.monotonic()
         await _fill(outbound, jobs, chance)
         report.note(f"{jobs} jobs written in batches in {time.monotonic() - began:.1f} s")
-        full_rate = await _creates(client, url, creates, chance, "b")
+        full_rate, taken_full = await _creates(client, url, creates, chance, "b")
         full = await _claims(outbound, claims)
+    taken += taken_full
+    report.row("orders taken", "all", f"{taken} of {2 * creates}", taken == 2 * creates)
     for what, rate in (("no", empty_rate), (f"{jobs}", full_rate)):
         held = None if options.quick else rate >= CREATES_A_SECOND
         report.row(f"creates over HTTP, {what} jobs queued", f">= {CREATES_A_SECOND} a second", f"{rate:.0f}", held)
@@ -91,8 +93,9 @@ def _phone(chance: random.Random) -> tuple[str, str]:
     return f"+447400{chance.randrange(10**6):06}", "en"
 
 
-async def _creates(client: aiohttp.ClientSession, url: str, count: int, chance: random.Random, mark: str) -> float:
-    """Orders a second, by several clients at once."""
+async def _creates(client: aiohttp.ClientSession, url: str, count: int, chance: random.Random, mark: str
+                   ) -> tuple[float, int]:  # fmt: skip
+    """(orders a second, how many were taken), by several clients at once."""
     bodies = []
     for number in range(count):
         phone, language = _phone(chance)
@@ -113,7 +116,7 @@ async def _creates(client: aiohttp.ClientSession, url: str, count: int, chance: 
 
     began = time.monotonic()
     taken = sum(await asyncio.gather(*(order() for _ in range(_CLIENTS))))
-    return taken / (time.monotonic() - began)
+    return taken / (time.monotonic() - began), taken
 
 
 async def _fill(outbound: OutboundCalls, count: int, chance: random.Random) -> None:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from pypinyin import lazy_pinyin
 from rapidfuzz.distance import Levenshtein
 
+from ivr import readings
 from ivr.bench import corpus
 from ivr.bench.accuracy import FIGURES_ZH, short_words, word_errors
 from ivr.bench.report import ROOT, Report, data_folder, percentile, run
@@ -153,7 +153,7 @@ def mandarin(report: Report, ear: Ear, data: Path | None) -> None:
     pairs = [(_hanzi(u.text), _hanzi(ear.hear(u, Expectation("open", "zh")).text)) for u in spoken]
     total = sum(len(said) for said, _ in pairs)
     characters = sum(Levenshtein.distance(a, b) for a, b in pairs)
-    syllables = sum(Levenshtein.distance(lazy_pinyin(a), lazy_pinyin(b)) for a, b in pairs)
+    syllables = sum(Levenshtein.distance(readings.toneless(a), readings.toneless(b)) for a, b in pairs)
     report.row(f"Mandarin sentences ({len(spoken)})", "", f"{100 * characters / total:.1f} % of characters, "
                f"{100 * syllables / total:.1f} % of syllables wrong; {ear.times()}")  # fmt: skip
     report.details["mandarin"] = pairs

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import soxr
-from pypinyin import Style, lazy_pinyin
 
+from ivr import readings
 from ivr.caller.rtp import RATE_HZ
 from ivr.errors import InvalidInput, Problem, Unavailable
 
@@ -66,7 +66,7 @@ def speak(text: str, language: str = "en", voice: str = "") -> np.ndarray:
     elif shutil.which("espeak-ng"):
         words = text
         if language == "zh":
-            words = " ".join(lazy_pinyin(text, style=Style.TONE3, neutral_tone_with_five=True))
+            words = " ".join(readings.numbered(text))
         name = voice or ESPEAK_VOICES.get(language, language)
         out = _run(["espeak-ng", "-v", name, "-s", "165", "--stdout", words])
         with wave.open(io.BytesIO(_mended(out)), "rb") as file:

@@ -1,12 +1,17 @@
-"""Opening hours and holidays: whether a calendar is open at a moment. Pure; knows nothing of the wall clock."""
+"""Opening hours and holidays, and the moment that somebody means by a day, a time or a while.
+
+Pure; knows nothing of the wall clock.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
+
+from ivr.understanding import durations
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_A_DAY = 24 * 60
@@ -47,3 +52,27 @@ class Calendar:
 
     def _is_holiday(self, day: date) -> bool:
         return day.isoformat() in self.holidays or day.strftime("%m-%d") in self.holidays
+
+
+def again_at(now: datetime, said: Mapping[str, Sequence[str]]) -> str:
+    """When somebody wants to be rung again, ISO 8601 in the zone of `now`; empty when nothing said lies ahead.
+
+    `said`: kind (`date`, `time`, `duration`) -> what was understood and its rivals. Of a time and its rivals (at six:
+    18:00 or 06:00) the one that comes first is meant; a day alone means this time of it.
+    """
+    if lasting := said.get("duration"):
+        length = durations.timedelta_of(lasting[0])
+        return "" if length is None else _iso((now.astimezone(UTC) + length).astimezone(now.tzinfo))
+    days = [date.fromisoformat(day) for day in said.get("date", ())[:1]] or [
+        now.date() + timedelta(days=ahead) for ahead in (0, 1)
+    ]
+    clocks = [time.fromisoformat(clock) for clock in said.get("time", ())] or [now.time()]
+    if not said.keys() & {"date", "time"}:
+        return ""
+    moments = (datetime.combine(day, clock, now.tzinfo) for day in days for clock in clocks)
+    ahead = sorted(moment for moment in moments if moment > now)
+    return _iso(ahead[0]) if ahead else ""
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="minutes")

@@ -1,6 +1,7 @@
 """What happens next: `step(plan, state, input, now) -> (state, actions)`. Pure, synchronous, without clocks or I/O.
 
-Every list of actions ends in one that something will answer: Listen, WaitKeys, Connect, Fetch, TakeMessage, or End;
+Every list of actions ends in one that something will answer: Listen, WaitKeys, Connect, Fetch, TakeMessage, Compare,
+or End;
 nothing ends in silence. Questions and their answers are in `questions` and `replies`; this walks from step to step.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from ivr.dialog import fill, questions, replies
+from ivr.dialog import calendar, fill, questions, replies
 from ivr.dialog.expressions import ExpressionFault
 from ivr.dialog.plan import (
     END,
@@ -29,15 +30,20 @@ from ivr.dialog.plan import (
     Notify,
     Plan,
     Prompt,
+    Prove,
     Record,
     Return,
     Say,
     Set,
+    Settle,
     Transfer,
 )
 from ivr.dialog.replies import Reply
 from ivr.dialog.state import (
     Action,
+    Compare,
+    Compared,
+    Conclude,
     Connect,
     Connected,
     End,
@@ -80,7 +86,7 @@ def step(plan: Plan, state: State, given: Input, now: datetime) -> Out:
     if state.ended:
         return state, ()
     if isinstance(given, Started):
-        return _Walk(plan, state, now).to(plan.start)
+        return _begun(plan, state, given, now)
     here = plan.steps.get(state.step)
     match here, given:
         case Transfer(), Connected(outcome=outcome):
@@ -97,6 +103,17 @@ def step(plan: Plan, state: State, given: Input, now: datetime) -> Out:
         # It leads back to the very question that is asked, so it is no answer to it.
         return step(plan, state, Heard(replace(given.understood, intent="")), now)
     return out
+
+
+def _begun(plan: Plan, state: State, given: Started, now: datetime) -> Out:
+    """The first step for whoever answered; a machine that the plan has nothing to say to is hung up on."""
+    values = {name: fill.canonical(plan.slots[name], given.given.get(name)) for name in plan.given}
+    slots = {name: Filled(value) for name, value in values.items() if value}
+    walk = _Walk(plan, replace(state, slots=slots, zone=given.zone, proofs=given.proofs), now)
+    if first := plan.starts[given.answered_by]:
+        return walk.to(first)
+    walk.conclude(Conclude("machine"))
+    return walk.end("machine")
 
 
 def _reply(plan: Plan, state: State, here: Asking, given: Input, now: datetime) -> Reply | None:
@@ -116,6 +133,8 @@ def _reply(plan: Plan, state: State, here: Asking, given: Input, now: datetime) 
             return replies.key(plan, state, here, question, digit, now)
         case KeysEnded() if state.keys:
             return replies.keyed(plan, state, here, question, now)
+        case Compared(evidence) if isinstance(here, Prove):
+            return replies.weighed(state, here, evidence)
         case Recorded(name=name) if isinstance(here, Record):
             return replies.recorded(state, here, name) if name else replies.silence(state, question)
     return None
@@ -125,6 +144,8 @@ def _act(plan: Plan, here: Asking, reply: Reply, now: datetime) -> Out:
     state = replace(reply.state, idle=0) if reply.learnt else reply.state
     if reply.wait_keys:
         return state, (WaitKeys(),)
+    if reply.compare:
+        return state, (Compare(state.slot, reply.compare),)
     walk = _Walk(plan, state, now)
     for text in reply.say:
         walk.say({state.language: text})
@@ -141,15 +162,16 @@ def _act(plan: Plan, here: Asking, reply: Reply, now: datetime) -> Out:
 def _connected(plan: Plan, state: State, here: Transfer, outcome: str, now: datetime) -> Out:
     state = replace(state, outcome=outcome)
     if outcome == "connected" and not here.connected:
-        return replace(state, ended=True, path=()), (End("transferred"),)
+        return _Walk(plan, state, now).end("transferred")
     ways = {"connected": here.connected, "busy": here.busy, "no_answer": here.no_answer, "failed": here.failed}
     way = outcome if outcome in ways else "failed"
     return _Walk(plan, state, now).to(ways[way], way)
 
 
 def _fetched(plan: Plan, state: State, here: Lookup, given: Fetched, now: datetime) -> Out:
-    """Keep what was asked for and go on; an error's answer may fill slots, but empties none."""
-    found = {name: fill.saved(plan.slots[name], given.data, place) for name, place in here.save.items()}
+    """Keep what was asked for and go on; an error's answer may fill slots, but empties none and verifies nobody."""
+    places = {n: place for n, place in here.save.items() if given.outcome == "ok" or n not in plan.verified}
+    found = {name: fill.saved(plan.slots[name], given.data, place) for name, place in places.items()}
     kept = dict(state.slots)
     for slot, filled in found.items():
         if filled is not None:
@@ -179,7 +201,7 @@ class _Walk:
             self._enter(name, way, keep_counts)
             keep_counts = False
             match here := self.plan.steps.get(name):
-                case Form() | Confirm():
+                case Form() | Confirm() | Prove():
                     way, name = self._skipped(here)
                     if not name:
                         return self._question(here)
@@ -246,8 +268,14 @@ class _Walk:
     def _today(self) -> str:
         return fill.facts(self.plan, self.state, self.now)["today"]
 
-    def _skipped(self, here: Form | Confirm) -> tuple[str, str]:
+    def _skipped(self, here: Form | Confirm | Prove) -> tuple[str, str]:
         """Way and step when there is nothing to ask; else both are empty and the field that is due is the present."""
+        if isinstance(here, Prove):
+            part = questions.next_proof(here, self.state)
+            if part is None or replies.answers(here, self.state) < 1:
+                return "failed", here.failed
+            self.state = replace(self.state, slot=part.proof)
+            return "", ""
         if isinstance(here, Confirm):
             filled = [self.state.slots.get(name) for name in here.slots]
             if any(f is None for f in filled):
@@ -277,7 +305,7 @@ class _Walk:
         return self.state.idle > MAX_IDLE
 
     def _leave_loop(self) -> Out:
-        self.actions.clear()
+        self.actions = [a for a in self.actions if isinstance(a, Conclude)]
         self.state = replace(self.state, idle=0)
         return self.fault(self.plan.operator)
 
@@ -300,8 +328,7 @@ class _Walk:
                 self.actions.append(Connect(here.targets, here.mode, here.timeout_s))
             case Hangup():
                 self.say(here.prompt or self.plan.goodbye, "none")
-                self.actions.append(End(here.outcome))
-                self.state = replace(self.state, ended=True)
+                return self.end(here.outcome)
             case Lookup():
                 self.actions.append(self._fetch(here))
         return self.state, tuple(self.actions)
@@ -342,6 +369,10 @@ class _Walk:
                 self.actions.append(
                     Tell(here.backend, fill.path(self.plan, self.state, here.path, self.now), here.event, data)
                 )
+                return "next", here.next
+            case Settle():
+                again_at = calendar.again_at(fill.local(self.plan, self.state, self.now), self._filled(here.again_at))
+                self.conclude(Conclude(here.disposition, again_at, here.suppress))
                 return "next", here.next
             case Call():
                 self.state = replace(self.state, returns=(*self.state.returns, here.name))
@@ -390,10 +421,32 @@ class _Walk:
 
     def _apologise(self) -> Out:
         """The plan leads nowhere: say so and end, instead of leaving the caller in silence."""
-        self.actions = [a for a in self.actions if isinstance(a, Speak)][:1]
+        first = [a for a in self.actions if isinstance(a, Speak)][:1]
+        self.actions = [*(a for a in self.actions if isinstance(a, Conclude)), *first]
         self.say(self.plan.failed, "none")
+        return self.end("failed")
+
+    def conclude(self, new: Conclude) -> None:
+        """Keep what the call has come to, and tell what is new of it."""
+        known = self.state.concluded
+        kept = Conclude(
+            known.disposition or new.disposition, new.again_at or known.again_at, new.suppress or known.suppress
+        )
+        if kept != known:
+            self.state = replace(self.state, concluded=kept)
+            self.actions.append(kept)
+
+    def end(self, outcome: str) -> Out:
+        """The call is over when what is to be said has been said."""
+        come_to = self.state.concluded
+        self.actions.append(End(outcome, come_to.disposition, come_to.again_at, come_to.suppress))
         self.state = replace(self.state, ended=True)
-        return self.state, (*self.actions, End("failed"))
+        return self.state, tuple(self.actions)
+
+    def _filled(self, names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+        """Kind -> the value of the slot of that kind and its rivals."""
+        filled = {name: self.state.slots[name] for name in names if name in self.state.slots}
+        return {self.plan.slots[name].kind: (f.value, *f.rivals) for name, f in filled.items()}
 
 
 def _plan_of(step: str) -> str:

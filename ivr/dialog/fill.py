@@ -93,7 +93,7 @@ def _plain(plan: Plan, state: State, now: datetime) -> dict[str, str]:
 
 def facts(plan: Plan, state: State, now: datetime) -> dict[str, str]:
     """What is known besides slots: `plan.FACTS`."""
-    here = now.astimezone(ZoneInfo(plan.zone))
+    here = local(plan, state, now)
     return {
         "language": state.language,
         "dialled": state.dialled,
@@ -102,6 +102,11 @@ def facts(plan: Plan, state: State, now: datetime) -> dict[str, str]:
         "outcome": state.outcome,
         "status": str(state.status or ""),
     }
+
+
+def local(plan: Plan, state: State, now: datetime) -> datetime:
+    """`now` by the clock of the other end of the call."""
+    return now.astimezone(ZoneInfo(state.zone or plan.zone))
 
 
 def readable(plan: Plan, state: State, now: datetime) -> dict[str, Value]:

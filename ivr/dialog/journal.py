@@ -17,6 +17,7 @@ import msgspec
 from ivr.dialog import fill, questions
 from ivr.dialog.plan import Asking, Form, Lookup, Plan, Record, Step, Transfer
 from ivr.dialog.state import (
+    Compared,
     Connected,
     Fetched,
     Heard,
@@ -40,6 +41,7 @@ MASK = "****"
 _KINDS: Mapping[str, type] = {
     "started": Started, "heard": Heard, "silence": Silence, "key": Key, "keys_ended": KeysEnded,
     "connected": Connected, "fetched": Fetched, "recorded": Recorded,
+    "compared": Compared,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _ANSWERS = frozenset({"yes", "no", "unsure"})
@@ -62,6 +64,8 @@ def entry(plan: Plan, state: State, given: Input, now: datetime) -> dict[str, An
     extra: dict[str, Any] = {}
     if sensitive and isinstance(given, KeysEnded) and state.keys in _COMMAND_KEYS:
         extra["keys"] = state.keys
+    elif isinstance(given, Started):
+        given = replace(given, given=_shown_given(plan, given.given))
     elif isinstance(here, Lookup) and isinstance(given, Fetched):
         extra["request"] = request(plan, state, here, now)
         given = replace(given, data=_hidden(plan, here, given.data))
@@ -148,6 +152,12 @@ def _is_awaited(here: Step | None, given: Input) -> bool:
         case Recorded():
             return isinstance(here, Record)
     return isinstance(here, Asking)
+
+
+def _shown_given(plan: Plan, given: Mapping[str, str]) -> dict[str, str]:
+    """What the plan takes of `given`, sensitive values in shape only."""
+    taken = {name: str(given[name])[:MAX_TEXT_CHARS] for name in plan.given if name in given}
+    return {name: shape(value) if plan.slots[name].sensitive else value for name, value in taken.items()}
 
 
 def _shown(plan: Plan, name: str, filled: Filled) -> Filled:

@@ -13,13 +13,15 @@ from ivr.dialog.plan import END, Plan, ways
 _ANYWHERE = "at any question"
 _MERMAID = {
     "Say": ("[", "]"), "Answer": ("[", "]"), "Ask": ("([", "])"), "Form": ("([", "])"), "Confirm": ("([", "])"),
-    "Menu": ("([", "])"), "Record": ("([", "])"), "Branch": ("{", "}"), "Hours": ("{", "}"),
-    "Lookup": ("[(", ")]"), "Notify": ("[(", ")]"), "Transfer": ("[/", "/]"), "Hangup": ("((", "))"),
-    "Call": ("[[", "]]"), "Return": ("[[", "]]"),
+    "Prove": ("([", "])"), "Menu": ("([", "])"), "Record": ("([", "])"), "Branch": ("{", "}"), "Hours": ("{", "}"),
+    "Lookup": ("[(", ")]"), "Notify": ("[(", ")]"), "Settle": ("[(", ")]"), "Transfer": ("[/", "/]"),
+    "Hangup": ("((", "))"), "Call": ("[[", "]]"), "Return": ("[[", "]]"),
 }  # fmt: skip
 _DOT = {
-    "Say": "box", "Answer": "box", "Ask": "oval", "Form": "oval", "Confirm": "oval", "Menu": "oval", "Record": "oval",
-    "Branch": "diamond", "Hours": "diamond", "Lookup": "cylinder", "Notify": "cylinder", "Transfer": "house",
+    "Say": "box", "Answer": "box", "Ask": "oval", "Form": "oval", "Confirm": "oval", "Prove": "oval",
+    "Menu": "oval", "Record": "oval",
+    "Branch": "diamond", "Hours": "diamond", "Lookup": "cylinder", "Notify": "cylinder", "Settle": "cylinder",
+    "Transfer": "house",
     "Hangup": "doublecircle", "Call": "component", "Return": "component",
 }  # fmt: skip
 
@@ -40,6 +42,7 @@ def mermaid(plan: Plan) -> str:
         if prefix:
             lines.append("  end")
     lines += [f'  begin((" ")) --> {names[plan.start]}', f'  any>"{_ANYWHERE}"]']
+    lines += [f'  begin -->|"{who}"| {names[to]}' for who, to in _other_starts(plan)]
     for start, labels, to in _arrows(plan):
         lines.append(f'  {names[start]} -->|"{_mermaid_text(", ".join(labels))}"| {names[to]}')
     for to, labels in _links(plan).items():
@@ -66,6 +69,7 @@ def dot(plan: Plan) -> str:
             lines.append("  }")
     lines += ["  begin [shape=point];", f"  begin -> {names[plan.start]};",
               f"  any [label={_dot_text(_ANYWHERE)}, shape=note];"]  # fmt: skip
+    lines += [f"  begin -> {names[to]} [label={_dot_text(who)}];" for who, to in _other_starts(plan)]
     for start, labels, to in _arrows(plan):
         lines.append(f"  {names[start]} -> {names[to]} [label={_dot_text(', '.join(labels))}];")
     for to, labels in _links(plan).items():
@@ -80,12 +84,17 @@ def _numbered(plan: Plan) -> dict[str, str]:
 
 def _rooms(plan: Plan) -> Iterator[tuple[str, list[str]]]:
     """The plan's own steps, then those of each called plan. `end` is there when something leads to it."""
-    reached = {plan.start, *_links(plan), *(to for step in plan.steps.values() for _, to in ways(step))}
+    reached = {*plan.starts.values(), *_links(plan), *(to for step in plan.steps.values() for _, to in ways(step))}
     rooms: dict[str, list[str]] = {"": []}
     for name in plan.steps:
         if name != END or END in reached:
             rooms.setdefault(name.rpartition("/")[0], []).append(name)
     yield from rooms.items()
+
+
+def _other_starts(plan: Plan) -> list[tuple[str, str]]:
+    """Who may answer a call of ours besides a person, and the step that begins it then."""
+    return [(who, to) for who, to in plan.starts.items() if to not in ("", plan.start)]
 
 
 def _arrows(plan: Plan) -> Iterator[tuple[str, list[str], str]]:

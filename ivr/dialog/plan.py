@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ivr.dialog.calendar import Calendar
 from ivr.dialog.expressions import Expression
 from ivr.errors import Problem
+from ivr.turn import Filled
 from ivr.understanding.knowledge import Knowledge
 from ivr.understanding.slots import Slot
 from ivr.understanding.understand import Vocabulary
@@ -32,6 +33,12 @@ NAMED = re.compile(r"\{([a-z][a-z0-9_]{0,63})\}")
 
 FACTS = ("language", "dialled", "today", "now", "outcome", "status")
 """What expressions and prompts may read besides slots: the call's language, number and date, the last outcome."""
+
+PROOFS = ("birth_date", "id_last4")
+"""What a customer may be asked to prove: the date of birth, the last four characters of an identity number."""
+
+DISPOSITIONS = ("confirmed", "denied", "not_verified", "wrong_person", "declined", "completed", "machine")
+"""What a call of ours can come to by what the plan heard; the rest (busy, no answer, ...) is not for plans to say."""
 
 END = "end"
 """The step every plan has without writing it: goodbye and hang up."""
@@ -165,6 +172,39 @@ class Confirm:
     no: str
     events: Events
     above: float = 2.0
+    barge_in: str = "speech"
+    protected_ms: int = 0
+    at: At = At()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One thing that a `prove` step may ask for; `again` is said instead of `prompt` when it is asked once more."""
+
+    proof: str
+    prompt: Prompt
+    events: Events
+    again: Prompt = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prove:
+    """Ask for what only the right person knows, until it is likely or unlikely enough that it is them.
+
+    Answers are log-likelihood ratios in nats for the expected value; their sum is compared with `accept` and `reject`
+    (Wald's sequential test), and the next answer is asked for only while it lies between. What the session cannot have
+    proven is not asked for. After `answers`, or as many as the slot `answers_left` says, it has failed.
+    """
+
+    name: str
+    fields: tuple[Proof, ...]
+    proven: str
+    failed: str
+    events: Events
+    accept: float
+    reject: float
+    answers: int = 3
+    answers_left: str = ""
     barge_in: str = "speech"
     protected_ms: int = 0
     at: At = At()
@@ -316,6 +356,22 @@ class Notify:
 
 
 @dataclass(frozen=True)
+class Settle:
+    """Say what the call has come to for the job behind it, and go on; the first `disposition` of a call stands.
+
+    `again_at`: slots that say when they want to be rung again: a date, a time, a duration. `suppress`: why they are not
+    to be rung any more.
+    """
+
+    name: str
+    next: str
+    disposition: str = ""
+    again_at: tuple[str, ...] = ()
+    suppress: str = ""
+    at: At = At()
+
+
+@dataclass(frozen=True)
 class Hangup:
     """Say goodbye and end the call. `outcome` is for the record."""
 
@@ -325,12 +381,12 @@ class Hangup:
     at: At = At()
 
 
-Asking = Ask | Menu | Form | Confirm | Record
+Asking = Ask | Menu | Form | Confirm | Prove | Record
 """Steps that wait for the caller."""
 
 Step = (
-    Say | Ask | Menu | Form | Confirm | Lookup | Answer | Set | Branch | Hours | Transfer | Record | Call | Return
-    | Goto | Notify | Hangup
+    Say | Ask | Menu | Form | Confirm | Prove | Lookup | Answer | Set | Branch | Hours | Transfer | Record | Call
+    | Return | Goto | Notify | Settle | Hangup
 )  # fmt: skip
 
 
@@ -339,8 +395,11 @@ class Plan:
     """A whole service with the plans it calls. `version` is a hash of its files; a call keeps the Plan it began with.
 
     `anywhere` maps intents to steps from every open question that does not name them itself; `operator` is where key
-    0 and "a person" lead, `cancel` where "never mind" does, `on_error` where a step leads that failed. `files` are the
-    texts it was read from, by the names they have in one folder: enough to read it again.
+    0 and "a person" lead, `cancel` where "never mind" does, `on_error` where a step leads that failed. `verified` are
+    slots that only back ends fill, and only for a caller who is who they say. `on_machine` and `on_screening` begin a
+    call of ours that a machine or a screening assistant answers (empty: hang up; as a machine). `given`: slots that
+    the order of such a call fills. `files` are the texts it was read from, by the names they have in one folder: enough
+    to read it again.
     """
 
     name: str
@@ -352,6 +411,11 @@ class Plan:
     operator: str = END
     cancel: str = END
     on_error: str = END
+    verified: tuple[str, ...] = ()
+    on_machine: str = ""
+    on_screening: str = ""
+    on_caller: str = ""
+    given: tuple[str, ...] = ()
     anywhere: Mapping[str, str] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     goodbye: Prompt = field(default_factory=dict)
@@ -361,12 +425,22 @@ class Plan:
     files: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
+    def starts(self) -> Mapping[str, str]:
+        """Who answers -> the first step; empty: hang up."""
+        screening, caller = self.on_screening or self.on_machine, self.on_caller or self.start
+        return {"human": self.start, "machine": self.on_machine, "screening": screening, "caller": caller}
+
+    @property
     def slots(self) -> Mapping[str, Slot]:
         return self.vocabulary.slots
 
     @property
     def knowledge(self) -> Knowledge:
         return self.vocabulary.knowledge
+
+    def is_verified(self, slots: Mapping[str, Filled]) -> bool:
+        """Whether a caller of whom this is known was verified; a `no` or false of a back end says they were not."""
+        return any(name in slots and slots[name].value not in ("", "no") for name in self.verified)
 
     def prompts(self) -> Iterator[tuple[str, str]]:
         """Every (language, text) said as it stands, answers included; for making speech ahead of time."""
@@ -384,8 +458,7 @@ def prompts_of(step: Step) -> Iterator[Prompt]:
     yield from (p for key in ("prompt", "filler") if (p := getattr(step, key, {})))
     for part in (step, *getattr(step, "fields", ())):
         if part is not step:
-            yield part.prompt
-            yield part.invalid
+            yield from (p for key in ("prompt", "invalid", "again") if (p := getattr(part, key, {})))
         if (events := getattr(part, "events", None)) is not None:
             yield from (*events.no_input, *events.no_match, events.help)
 
@@ -395,8 +468,8 @@ def ways(step: Step) -> Iterator[tuple[str, str]]:
 
     What leads there is the key of the file: `next`, `on.lost_card`, `choices.balance`, `give_up`, `busy`, ...
     """
-    for key in ("next", "yes", "no", "unknown", "open", "closed", "holiday", "connected", "busy", "no_answer", "failed",
-                "otherwise", "on_error"):  # fmt: skip
+    for key in ("next", "yes", "no", "proven", "unknown", "open", "closed", "holiday", "connected", "busy",
+                "no_answer", "failed", "otherwise", "on_error"):  # fmt: skip
         if target := getattr(step, key, ""):
             yield key, target
     for value, target in getattr(step, "on", {}).items():

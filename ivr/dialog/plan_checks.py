@@ -9,13 +9,28 @@ import graphlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from ivr.dialog.plan import END, Ask, Call, Confirm, Form, Hangup, Menu, Record, Return, Step, Transfer, ways
+from ivr.dialog.plan import (
+    END,
+    Ask,
+    Call,
+    Confirm,
+    Form,
+    Hangup,
+    Menu,
+    Prove,
+    Record,
+    Return,
+    Set,
+    Step,
+    Transfer,
+    ways,
+)
 from ivr.dialog.plan_link import Linker
 from ivr.dialog.shapes import did_you_mean
 from ivr.errors import Problem
 from ivr.understanding.slots import Slot
 
-_WAITS = Ask | Menu | Form | Confirm | Record | Transfer | Hangup
+_WAITS = Ask | Menu | Form | Confirm | Prove | Record | Transfer | Hangup
 """Steps at which a call stands still until the caller, or somebody else, does something."""
 _MOST_CIRCLES = 20
 _FEW_ANSWERS = 8
@@ -38,6 +53,7 @@ def check_whole(linkers: Mapping[str, Linker], steps: Mapping[str, Step]) -> Non
     """What is wrong with a plan and those it calls, all together."""
     _circles(linkers.values(), steps)
     _unfilled(linkers.values(), steps)
+    _verified(linkers.values(), steps.values())
 
 
 def notes(linker: Linker, together: Collection[Linker]) -> Iterator[Problem]:
@@ -97,7 +113,8 @@ def _answers(linker: Linker, ask: Ask) -> set[str] | None:
 
 def _unreachable(linker: Linker, steps: Mapping[str, Step]) -> None:
     own = linker.ways
-    todo = [linker.start(), own.operator, own.cancel, own.on_error, *linker.anywhere.values()]
+    todo = [linker.start(), linker.on_machine, linker.on_screening, linker.on_caller]
+    todo += [own.operator, own.cancel, own.on_error, *linker.anywhere.values()]
     seen: set[str] = set()
     while todo:
         name = todo.pop()
@@ -159,3 +176,27 @@ def _unfilled(linkers: Collection[Linker], steps: Mapping[str, Step]) -> None:
             if name not in filled:
                 mend = "ask for it, or fill it by `save`, `set` or `record`"
                 linker.reading.fault(path, f"no step fills the slot `{name}`", mend)
+
+
+def _verified(linkers: Collection[Linker], steps: Collection[Step]) -> None:
+    """A caller is verified by what a back end says; a step that fills the slot otherwise would let anybody pass."""
+    for linker in linkers:
+        for step in steps if linker.verified else ():
+            if linker.verified in _filled_without_back_end(step):
+                message = f"step `{step.name}` fills `{linker.verified}` without a back end"
+                linker.reading.fault(("verified",), message, "name a slot that only the `save` of a lookup fills")
+
+
+def _filled_without_back_end(step: Step) -> set[str]:
+    match step:
+        case Ask():
+            return {step.slot, *step.fills}
+        case Form():
+            return {each.slot for each in step.fields}
+        case Confirm():
+            return set(step.slots)
+        case Record():
+            return {step.slot}
+        case Set():
+            return {name for name, expression in step.values.items() if expression is not None}
+    return set()

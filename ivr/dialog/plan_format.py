@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ivr.dialog.calendar import DAYS
-from ivr.dialog.plan import BARGE_INS, COMMANDS
+from ivr.dialog.plan import BARGE_INS, COMMANDS, DISPOSITIONS, PROOFS
 from ivr.dialog.shapes import AnyOf, Flag, Key, ListOf, MapOf, Named, Number, Record, Shape, Tagged, Text, Word, Words
 
 MAX_STEPS = 5_000
@@ -67,6 +67,7 @@ _SPEAKING = {
     "barge_in": Key(Word(BARGE_INS), "what may interrupt the prompt", default="speech"),
     "protected_ms": Key(Number(0, 60_000), "nothing interrupts the prompt's first milliseconds", default=0),
 }
+_NEVER = "no caller is asked for a PIN, a code, a password or a whole number; " + " or ".join(PROOFS)
 _PROMPT = Key(PROMPT, "what is said, per language", required=True, mend="like {en: ..., zh: ...}")
 _OPENING = Key(PROMPT, "what is said, per language")
 
@@ -95,6 +96,15 @@ _FIELDS = AnyOf(
     MapOf(Record(_FIELD_KEYS, needs=_FIELD_NEEDS), SLOT_NAME, "the name of a slot", SMALL_LETTERS, 1, 50),
     "slot",
 )
+_PROOF_KEYS = {"prompt": _PROMPT, "again": Key(PROMPT, "said when it is asked for once more"), **_STEP_EVENTS}
+_PROOF = Word(PROOFS, dict.fromkeys(("pin", "cvv", "password", "code", "card_number", "id_number"), _NEVER))
+_PROOFS = AnyOf(
+    ListOf(Record({"proof": Key(_PROOF, "what is to be proven", required=True), **_PROOF_KEYS}), 1, len(PROOFS)),
+    MapOf(Record(_PROOF_KEYS), "|".join(PROOFS), "what can be proven", _NEVER, 1, len(PROOFS)),
+    "proof",
+)
+ACCEPT, REJECT = 8.0, -6.0
+"""Of a `prove` step that does not say; `ivr bench identity` measures what they give."""
 _WHEN = "like when: [{if: amount > 100, next: STEP}]"
 _BACKEND = "a plan names a `backend` of the configuration and a `path`"
 _EXPECTS = ("open", "yes_no")
@@ -145,6 +155,21 @@ STEP_FORMS: Mapping[str, Record] = {
             "yes": Key(STEP, "where a yes goes", required=True),
             "no": Key(STEP, "where a no goes, slots emptied; the step that asks for the first of them when left out"),
             "above": Key(Number(0, 1, decimals=True), "not asked when all were heard at least so surely", default=2.0),
+            **_SPEAKING,
+            **_STEP_EVENTS,
+        },
+    ),
+    "prove": Record(
+        {
+            "fields": Key(_PROOFS, "what to ask for, in this order, as far as it can be proven", required=True),
+            "proven": Key(STEP, "where it goes when they are likely enough who they should be", required=True),
+            "failed": Key(STEP, "where it goes otherwise", required=True),
+            "accept": Key(Number(1, 100, decimals=True), "sum of the scores, in nats, from which it is proven",
+                          default=ACCEPT),
+            "reject": Key(Number(-100, -1, decimals=True), "sum of the scores, in nats, from which it has failed",
+                          default=REJECT),
+            "answers": Key(Number(1, 5), "answers that are weighed at most", default=3),
+            "answers_left": Key(SLOT, "a number that says how many this customer has left over all calls"),
             **_SPEAKING,
             **_STEP_EVENTS,
         },
@@ -241,6 +266,14 @@ STEP_FORMS: Mapping[str, Record] = {
             "next": _next(),
         },
     ),
+    "settle": Record(
+        {
+            "disposition": Key(Word(DISPOSITIONS), "what the call has come to; the first of a call stands"),
+            "again_at": Key(ListOf(SLOT, 0, 3), "slots that say when to ring again: a date, a time, a duration"),
+            "suppress": Key(Text(most=200), "why they are not to be rung any more"),
+            "next": _next(),
+        },
+    ),
     "hangup": Record(
         {
             "prompt": Key(PROMPT, "the last words; the plan's goodbye when left out"),
@@ -306,6 +339,11 @@ PLAN = Record(
         "operator": Key(STEP, "where key 0 and `a person, please` lead"),
         "cancel": Key(STEP, "where `never mind` leads"),
         "on_error": Key(STEP, "where a step leads that failed"),
+        "verified": Key(SLOT, "a slot that only lookups fill; while it is, who the caller says they are is checked"),
+        "on_machine": Key(STEP, "the first step when a machine answers our call; hung up when left out"),
+        "on_screening": Key(STEP, "the first step when a screening assistant does; as a machine when left out"),
+        "on_caller": Key(STEP, "the first step when somebody rings this plan themselves; `start` when left out"),
+        "given": Key(ListOf(SLOT, 0, 50, mend="like [name, amount]"), "slots that the order of our call fills"),
         "anywhere": Key(INTENTS, "intents that lead somewhere from every open question"),
         "goodbye": Key(PROMPT, "the last words before hanging up"),
         "failed": Key(PROMPT, "said when the plan itself cannot go on"),

@@ -34,10 +34,13 @@ from ivr.dialog.plan import (
     Menu,
     Notify,
     Prompt,
+    Proof,
+    Prove,
     Record,
     Return,
     Say,
     Set,
+    Settle,
     Step,
     Transfer,
 )
@@ -97,6 +100,12 @@ class Linker:
             self.linked(form.PROMPT, own["goodbye"], ("goodbye",)) or self.outer.goodbye or self._words("goodbye"),
         )
         self.failed = self.linked(form.PROMPT, own["failed"], ("failed",)) or self._words("failed")
+        self.verified = self.slot(own["verified"], ("verified",), use=True)
+        self.on_machine = self.step(own["on_machine"], ("on_machine",))
+        self.on_screening = self.step(own["on_screening"], ("on_screening",))
+        self.on_caller = self.step(own["on_caller"], ("on_caller",))
+        self.given = self.linked(form.PLAN.keys["given"].shape, own["given"], ("given",))
+        self.fills.update(self.given)
         self.anywhere = {intent: self.step(target, ("anywhere", intent)) for intent, target in own["anywhere"].items()}
 
     def start(self) -> str:
@@ -251,6 +260,21 @@ class Linker:
         self.fills.update(seen)
         return Form(**{**found, "fields": tuple(fields)}, events=events, **common)
 
+    def _prove(self, found: dict[str, Any], path: Path_, common: dict[str, Any]) -> Prove:
+        own = {name: found[name] for name in form.EVENTS if found[name] is not form.INHERITED}
+        events = self._with_events(found)
+        fields: list[Proof] = []
+        for part in found["fields"]:
+            where = part.pop("path")
+            if part["proof"] in {each.proof for each in fields}:
+                self.reading.fault((*where, "proof"), f"`{part['proof']}` is asked for twice", "remove one")
+            part_events = self._with_events(part, {**self.ways.events, **own})
+            fields.append(Proof(**part, events=part_events))
+        left = self.slots.get(self.slot(found["answers_left"], (*path, "answers_left"), use=True))
+        if left is not None and left.kind != "number":
+            self.reading.fault((*path, "answers_left"), f"`{left.name}` is of kind {left.kind}", "a number is wanted")
+        return Prove(**{**found, "fields": tuple(fields)}, events=events, **common)
+
     def _confirm(self, found: dict[str, Any], path: Path_, common: dict[str, Any]) -> Confirm:
         for index, name in enumerate(found["slots"]):
             self.slot(name, (*path, "slots", index), use=True)
@@ -312,6 +336,19 @@ class Linker:
 
     def _call(self, found: dict[str, Any], _path: Path_, common: dict[str, Any]) -> Call:
         return Call(entry=self.calls.get(found["plan"], END), next=found["next"], **common)
+
+    def _settle(self, found: dict[str, Any], path: Path_, common: dict[str, Any]) -> Settle:
+        if not (found["disposition"] or found["again_at"] or found["suppress"]):
+            mend = "give `disposition`, `again_at` or `suppress`"
+            self.reading.fault((*path, "disposition"), "missing; it settles nothing", mend)
+        kinds: set[str] = set()
+        for index, name in enumerate(found["again_at"]):
+            slot = self.slots.get(self.slot(name, (*path, "again_at", index), use=True))
+            if slot is not None and (slot.kind not in ("date", "time", "duration") or slot.kind in kinds):
+                mend = "a date, a time, a duration, one of each at most"
+                self.reading.fault((*path, "again_at", index), f"`{name}` is of kind {slot.kind}", mend)
+            kinds.add(slot.kind if slot else "")
+        return Settle(**found, **common)
 
     def _hangup(self, found: dict[str, Any], _path: Path_, common: dict[str, Any]) -> Hangup:
         return Hangup(**found | {"prompt": found["prompt"] or self.ways.goodbye}, **common)

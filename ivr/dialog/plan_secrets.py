@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
 
-from ivr.dialog.plan import Ask, Events, Form, Hangup, Lookup, Menu, Record, Say, Step, Transfer
+from ivr.dialog.plan import Ask, Events, Form, Hangup, Lookup, Menu, Prove, Record, Say, Step, Transfer
 from ivr.dialog.plan_link import Linker
 from ivr.dialog.plan_yaml import Path_
 from ivr.understanding.slots import Slot
@@ -125,6 +125,10 @@ def _questions(
             yield from _prompts(step.prompt, step.events, path, "wish")
         case Record():
             yield from _prompts(step.prompt, step.events, path, "value")
+        case Prove(fields=fields):
+            for place, proof in zip(places, fields, strict=True):
+                yield from _prompts(proof.prompt, proof.events, place, "part")
+                yield (*place, "again"), proof.again, "part"
         case Form():
             each = [_taken(slots.get(part.slot)) for part in step.fields]
             yield (*path, "prompt"), step.prompt, "value" if "value" in each else "part"

@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ivr.dialog.plan import Ask, Asking, Confirm, Events, Field, Form, Menu, Plan, Prompt, Record
+from ivr.dialog.plan import Ask, Asking, Confirm, Events, Field, Form, Menu, Plan, Prompt, Proof, Prove, Record
 from ivr.dialog.state import State
 from ivr.turn import Expectation, ExpectationKind
 from ivr.understanding.slots import Slot
 
 YES_NO_KEYS: Mapping[str, str] = {"1": "yes", "2": "no"}
 _DIGITS_BY_KIND = ("digits", "code")
+_PROOFS: Mapping[str, Slot] = {
+    "birth_date": Slot("birth_date", "date", sensitive=True),
+    "id_last4": Slot("id_last4", "digits", 4, 4, sensitive=True),
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,12 @@ def due(form: Form, state: State) -> Field | None:
     return next((f for f in form.fields if f.slot not in state.slots), None)
 
 
+def next_proof(step: Prove, state: State) -> Proof | None:
+    """What `step` asks for next: of what can be proven the one that was answered least; None when there is nothing."""
+    possible = [part for part in step.fields if part.proof in state.proofs]
+    return min(possible, key=lambda part: sum(e.field == part.proof for e in state.evidence), default=None)
+
+
 def of(plan: Plan, step: Asking, state: State, today: str) -> Question:
     """What `step` asks in `state`."""
     match step:
@@ -53,6 +63,8 @@ def of(plan: Plan, step: Asking, state: State, today: str) -> Question:
             return _of_form(plan, step, state, today)
         case Confirm():
             return _question(plan, step, state, today, "yes_no", step.slots, keys=YES_NO_KEYS)
+        case Prove():
+            return _of_proof(plan, step, state, today)
         case Record():
             return _question(plan, step, state, today, "text", ())
 
@@ -65,6 +77,17 @@ def _of_form(plan: Plan, form: Form, state: State, today: str) -> Question:
     others = tuple(n for n in names if n != asked.slot)
     question = _for_slot(plan, form, plan.slots[asked.slot], others, asked.events, state, today)
     return replace(question, prompt=asked.prompt, part=asked)
+
+
+def _of_proof(plan: Plan, step: Prove, state: State, today: str) -> Question:
+    part = next((p for p in step.fields if p.proof == state.slot), step.fields[0])
+    once_more = part.again and any(e.field == part.proof for e in state.evidence)
+    slot = _PROOFS[part.proof]
+    question = _question(plan, step, state, today, slot.kind, (), events=part.events)
+    expectation = replace(question.expectation, proof=part.proof, sensitive=True, unfinished="",
+                          min_digits=slot.min or 1, max_digits=slot.max or 32)  # fmt: skip
+    prompt = part.again if once_more else part.prompt
+    return replace(question, prompt=prompt, expectation=expectation, slot=slot)
 
 
 def _for_slot(
@@ -100,4 +123,4 @@ def _question(
         unfinished=state.unfinished if kind == "date" else "", between=state.between if kind == "open" else (),
     )  # fmt: skip
     barge_in, protected_ms = getattr(step, "barge_in", "none"), getattr(step, "protected_ms", 0)
-    return Question(step.prompt, events, expectation, None, None, keys or {}, barge_in, protected_ms)
+    return Question(getattr(step, "prompt", {}), events, expectation, None, None, keys or {}, barge_in, protected_ms)

@@ -12,6 +12,9 @@ from ivr.dialog import engine
 from ivr.dialog.plan import Plan
 from ivr.dialog.state import (
     Action,
+    Compare,
+    Compared,
+    Conclude,
     Connect,
     Connected,
     End,
@@ -31,11 +34,14 @@ from ivr.dialog.state import (
     WaitKeys,
 )
 from ivr.turn import Alternative, Hypothesis, Understood
+from ivr.understanding.proving import Proofs
 from ivr.understanding.understand import understand
 
 TYPED_CONFIDENCE = 0.95
 """How surely typed words count as heard, unless somebody says otherwise; 0..1."""
 MAX_SAID_CHARS = 10_000
+BY_A_PERSON = Started()
+NOTHING = Proofs()
 _RESTRICTED = ("yes_no", "choice")
 
 _TAKES: dict[type, tuple[type, ...]] = {
@@ -43,6 +49,7 @@ _TAKES: dict[type, tuple[type, ...]] = {
     WaitKeys: (Heard, Silence, Key, KeysEnded),
     TakeMessage: (Recorded, Silence, Key),
     Connect: (Connected,),
+    Compare: (Compared,),
     Fetch: (Fetched,),
 }
 
@@ -60,10 +67,13 @@ class Moment:
 class Rehearsal:
     """One call of `plan`, begun. `now` stands still."""
 
-    def __init__(self, plan: Plan, language: str, now: datetime) -> None:
-        self.plan, self.now = plan, now
+    def __init__(
+        self, plan: Plan, language: str, now: datetime, started: Started = BY_A_PERSON, proofs: Proofs = NOTHING
+    ) -> None:
+        """`proofs`: what the other side of a call of ours must prove to know."""
+        self.plan, self.now, self._proofs = plan, now, proofs
         self.moments: list[Moment] = []
-        self._take(State(language), Started())
+        self._take(State(language), replace(started, proofs=tuple(proofs.values)))
 
     @property
     def last(self) -> Moment:
@@ -86,7 +96,7 @@ class Rehearsal:
         listening = next((a for m in reversed(self.moments) for a in m.actions if isinstance(a, Listen)), None)
         if listening is None:
             return Heard(Understood(hypothesis))
-        understood = understand(self.plan.vocabulary, listening.expectation, hypothesis)
+        understood = self._proofs.heard(self.plan.vocabulary, listening.expectation, hypothesis)
         if listening.expectation.kind in _RESTRICTED and understood == Understood(hypothesis):
             beside = Hypothesis("", confidence, (Alternative(text[:MAX_SAID_CHARS], confidence),), "none_of_these")
             understood = replace(understand(self.plan.vocabulary, listening.expectation, beside), hypothesis=hypothesis)
@@ -107,6 +117,8 @@ class Rehearsal:
         state, actions = engine.step(self.plan, state, given, self.now)
         waiting = [a for a in actions if isinstance(a, (*_TAKES, End))]
         self.moments.append(Moment(given, state, actions, waiting[-1] if waiting else self.last.awaited))
+        if isinstance(compare := self.last.awaited, Compare):
+            return self._take(state, Compared(self._proofs.keyed(compare.proof, compare.value)))
         return self.last
 
 
@@ -132,8 +144,15 @@ def describe(action: Action) -> str:
             return f"asks {action.backend}: {action.method} {action.path}{query}{body}"
         case Tell():
             return f"tells {action.backend}: {action.event} {action.path} {dict(action.data)}"
+        case Compare():
+            return f"weighs what was keyed for {action.proof}"
         case TakeMessage():
             return f"records {action.max_s} s at most"
-        case End():
-            return f"is over ({action.outcome})"
+        case Conclude() | End():
+            again = f"ring again {action.again_at}" if action.again_at else ""
+            suppress = f"ring no more ({action.suppress})" if action.suppress else ""
+            come_to = ", ".join(filter(None, (action.disposition, again, suppress)))
+            if isinstance(action, Conclude):
+                return f"has come to: {come_to}"
+            return f"is over ({action.outcome}{f'; {come_to}' if come_to else ''})"
     return f"says {action.text}"

@@ -15,6 +15,7 @@ from ivr.dialog import engine, journal
 from ivr.dialog.plan import Lookup, Plan
 from ivr.dialog.state import (
     Action,
+    Compared,
     Connect,
     Connected,
     End,
@@ -33,7 +34,7 @@ from ivr.dialog.state import (
     WaitKeys,
 )
 from ivr.store.records import MASK, InputRecord, TurnRecord
-from ivr.turn import Expectation, Understood
+from ivr.turn import FROM_BASE, Evidence, Expectation, Understood
 from ivr.understanding.understand import understand
 
 KINDS = ("path", "prompt", "slot", "lookup", "transfer", "outcome")
@@ -298,7 +299,9 @@ class _Replay:
             case Heard(understood=said) if masked:
                 return Heard(self._still_fitting(said))
             case Heard(understood=said) if self._expected is not None:
-                return Heard(understand(self._plan.vocabulary, self._expected, said.hypothesis))
+                return Heard(
+                    _answered_as_before(understand(self._plan.vocabulary, self._expected, said.hypothesis), said)
+                )
         return given
 
     def _still_fitting(self, said: Understood) -> Understood:
@@ -348,9 +351,18 @@ class _Replay:
         }
 
 
+def _answered_as_before(again: Understood, said: Understood) -> Understood:
+    """The base of answers is not asked again: what it said then stands, where the plan's own file says nothing."""
+    if not said.source.startswith(FROM_BASE) or not again.unanswered:
+        return again
+    return replace(again, answer=said.answer, source=said.source, confidence=said.confidence)
+
+
 def _worded(record: InputRecord, given: Input) -> str:
     masked = record.body.get("masked", False)
     match given:
+        case Heard(understood=Understood(evidence=Evidence() as evidence)):
+            return f"heard {MASK}, weighed {evidence.score:+.1f}"
         case Heard(understood=said):
             return f"heard {said.hypothesis.text or '(nothing)'}"
         case Key(digit=digit):
@@ -363,4 +375,8 @@ def _worded(record: InputRecord, given: Input) -> str:
             return "message left" if name else "no message left"
         case KeysEnded():
             return "no more keys"
-    return "call answered" if isinstance(given, Started) else "silence"
+        case Compared(evidence):
+            return f"keys weighed {evidence.score:+.1f}"
+        case Started(answered_by=who):
+            return "call answered" if who in ("human", "caller") else f"call answered by a {who}"
+    return "silence"

@@ -12,10 +12,10 @@ from datetime import datetime
 
 from ivr.dialog import fill, words
 from ivr.dialog.expressions import Expression, ExpressionFault
-from ivr.dialog.plan import Ask, Asking, Confirm, Field, Form, Hangup, Menu, Plan, Prompt, Record
+from ivr.dialog.plan import Ask, Asking, Confirm, Field, Form, Hangup, Menu, Plan, Prompt, Prove, Record
 from ivr.dialog.questions import Question
 from ivr.dialog.state import State
-from ivr.turn import Filled, Hypothesis, Understood, Wish
+from ivr.turn import Evidence, Filled, Hypothesis, Understood, Wish
 from ivr.understanding import dates, slots
 from ivr.understanding.said import normal
 
@@ -41,8 +41,8 @@ class Reply:
     """Say `say`, then go to step `next`; when that is empty, ask again, in the words of `ask` or the question's own.
 
     `way` is the key of the plan that leads to `next`, empty when none of the step's own does. `wait_keys`: an answer
-    by keys has begun. `same`: say again what was said. `learnt`: something new came of it.
-    `elsewhere`: it answers nothing here, but is an intent that is followed from anywhere.
+    by keys has begun. `same`: say again what was said. `learnt`: something new came of it. `compare`: keys to be
+    weighed. `elsewhere`: it answers nothing here, but is an intent that is followed from anywhere.
     """
 
     state: State
@@ -53,6 +53,7 @@ class Reply:
     wait_keys: bool = False
     same: bool = False
     learnt: bool = False
+    compare: str = ""
     elsewhere: bool = False
 
 
@@ -93,7 +94,10 @@ def heard(plan: Plan, state: State, step: Asking, question: Question, said: Unde
     aside = bool(said.answer) and not said.value
     elsewhere = said.intent in plan.anywhere
     told = (said.answer,) if aside and question.events.digress and state.digressions < MAX_DIGRESSIONS else ()
-    if not (aside and elsewhere) and (reply := _answered(plan, state, step, question, said, now)) is not None:
+    if question.expectation.kind == "yes_no" and isinstance(step, Ask) and said.intent in step.on:
+        return _onward(_passed(replace(state, question=said)), step, said.intent)
+    instead = elsewhere and (aside or question.expectation.kind == "yes_no")
+    if not instead and (reply := _answered(plan, state, step, question, said, now)) is not None:
         return replace(reply, say=(*told, *reply.say))
     if elsewhere:
         return Reply(replace(state, question=said), plan.anywhere[said.intent], elsewhere=True)
@@ -190,7 +194,27 @@ def _answered(
             return _form(plan, state, step, question, said, now)
         case Confirm():
             return _confirm(plan, state, step, question, said, now)
+        case Prove() if said.evidence is not None:
+            return weighed(state, step, said.evidence)
     return None
+
+
+def weighed(state: State, step: Prove, evidence: Evidence) -> Reply:
+    """What one more answer to `step` leads to, by the sum of all that were given to it."""
+    state = _passed(replace(state, evidence=(*state.evidence, evidence)))
+    asked = {part.proof for part in step.fields}
+    scores = [each.score for each in state.evidence if each.field in asked]
+    if sum(scores) >= step.accept:
+        return Reply(replace(state, proven=True), step.proven, "proven", learnt=True)
+    if sum(scores) <= step.reject or len(scores) >= answers(step, state):
+        return Reply(state, step.failed, "failed", learnt=True)
+    return Reply(state, step.name, learnt=True)
+
+
+def answers(step: Prove, state: State) -> int:
+    """How many answers `step` weighs at most in this call."""
+    left = state.slots.get(step.answers_left)
+    return min(step.answers, int(left.value) if left is not None and left.value.isdecimal() else step.answers)
 
 
 def _onward(state: State, ask: Ask, value: str) -> Reply:
@@ -353,6 +377,8 @@ def keyed(plan: Plan, state: State, step: Asking, question: Question, now: datet
     keys, state = state.keys, replace(state, keys="")
     slot = question.slot
     value = slots.from_keys(slot, keys, question.expectation.today) if slot is not None and keys else ""
+    if isinstance(step, Prove) and value:
+        return Reply(state, compare=value)
     if slot is not None and value:
         said = Understood(BY_KEYS, value, confidence=1.0, complete=True, slots={slot.name: Filled(value)})
         return _answered(plan, state, step, question, said, now) or no_match(state, question)

@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ivr.dialog import plan_yaml, state
-from ivr.dialog.plan import Plan
+from ivr.dialog.plan import DISPOSITIONS, Plan
 from ivr.dialog.plan_format import PLAN_NAME, SLOT_NAME, SMALL_LETTERS
 from ivr.dialog.plan_yaml import ListNode, Node, Path_, Scalar
 from ivr.dialog.rehearsal import TYPED_CONFIDENCE, Rehearsal, describe, outcome_of
 from ivr.dialog.shapes import LANGUAGE, Flag, Key, ListOf, MapOf, Number, Reading, Record, Text, Word
-from ivr.dialog.state import Connected, Fetch, Fetched, Input, Recorded, Silence, Speak
+from ivr.dialog.state import Connected, Fetch, Fetched, Input, Recorded, Silence, Speak, Started
 from ivr.errors import InvalidInput, Problem
+from ivr.understanding.proving import Proofs
 
+NOTHING = "none"
+"""A disposition that is expected not to be there yet."""
 MAX_FETCHES = 20
 """Lookups that one turn may lead to."""
 
@@ -41,6 +44,7 @@ class _Json:
 
 _TEXT = Text(figures=True)
 _NAMED = MapOf(_TEXT, r"[\w.-]{1,64}", "a name", "letters, figures, _ . -")
+_GIVEN = MapOf(_TEXT, r"[\w.-]{1,64}", "a name", "letters, figures, _ . -", nullable=True)
 _SLOTS = MapOf(_TEXT, SLOT_NAME, "the name of a slot", SMALL_LETTERS, nullable=True)
 
 EXPECT = Record(
@@ -50,6 +54,9 @@ EXPECT = Record(
         "slots": Key(_SLOTS, "slots and their values; null for an empty one"),
         "outcome": Key(Text(), "how the call ended, else how its last lookup or transfer did"),
         "language": Key(Text(LANGUAGE, "a two-letter code"), "the language spoken"),
+        "disposition": Key(Word((*DISPOSITIONS, NOTHING)), "what the call has come to for the job behind it"),
+        "again_at": Key(_TEXT, "when to ring again, ISO 8601 with its offset"),
+        "suppress": Key(_TEXT, "why not to ring any more"),
     }
 )
 TURN = Record(
@@ -82,6 +89,9 @@ BACKEND = Record(
 _CALL = {
     "language": Key(Text(LANGUAGE, "a two-letter code"), "the language of the number that was rung"),
     "now": Key(_TEXT, "date and time with zone, like 2026-11-23T10:00+08:00"),
+    "answered_by": Key(Word(("human", "machine", "screening", "caller")), "who answers a call of ours, or rings us"),
+    "given": Key(_GIVEN, "what the order of a call of ours gives the plan"),
+    "proof": Key(_GIVEN, "what the other side must prove to know"),
     "backends": Key(ListOf(BACKEND), "what back ends answer; the first that fits"),
 }
 _TURNS = ListOf(TURN, 1, 1_000)
@@ -123,7 +133,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One call. `language` is empty for the plan's first, `now` None for whenever it is walked."""
+    """One call, begun by `started`. `language` is empty for the plan's first, `now` None for whenever it is walked."""
 
     file: str
     line: int
@@ -131,6 +141,8 @@ class Scenario:
     plan: str
     language: str
     now: datetime | None
+    started: Started
+    proof: Mapping[str, str]
     backends: tuple[Backend, ...]
     turns: tuple[Turn, ...]
 
@@ -165,11 +177,18 @@ def _scenarios(values: Mapping[str, Any], reading: Reading) -> list[Scenario]:
             values.get("plan", ""),
             each["language"] or values.get("language", ""),
             _moment(each["now"] or values.get("now", ""), (*path, "now"), reading),
+            Started(each["answered_by"] or values.get("answered_by") or "human", _over(values["given"], each["given"])),
+            _over(values["proof"], each["proof"]),
             tuple(_backend(b) for b in (*each["backends"], *(values["backends"] if path else ()))),
             _turns(each["turns"], (*path, "turns"), reading),
         )
         for path, each in several or alone
     ]
+
+
+def _over(outer: Mapping[str, str | None], own: Mapping[str, str | None]) -> dict[str, str]:
+    """What a scenario says over what stands above all of them; null takes it away."""
+    return {name: value for name, value in {**outer, **own}.items() if value is not None}
 
 
 def _moment(text: str, path: Path_, reading: Reading) -> datetime | None:
@@ -207,7 +226,8 @@ def _turns(values: tuple[Mapping[str, Any], ...], path: Path_, reading: Reading)
 
 def walk(plan: Plan, scenario: Scenario, now: datetime, written: Callable[[str, str], str]) -> Walked:
     """Walk `scenario` until it ends or goes otherwise. `written(text, language)`: a prompt as a person reads it."""
-    call = Rehearsal(plan, scenario.language or plan.languages[0], scenario.now or now)
+    language, proofs = scenario.language or plan.languages[0], Proofs(scenario.proof)
+    call = Rehearsal(plan, language, scenario.now or now, scenario.started, proofs)
     for index, turn in enumerate(scenario.turns):
         since = 0 if index == 0 else len(call.moments)
         wrong = _do(call, turn) or _look_up(call, scenario.backends) or _compare(call, turn, since, written)
@@ -274,7 +294,11 @@ def _compare(call: Rehearsal, turn: Turn, since: int, written: Callable[[str, st
         value = now.slots[name].value if name in now.slots else None
         if value != wanted:
             return f"expected slot {name} `{wanted}`, got `{value}`"
-    for key, got in (("outcome", outcome_of(call.last)), ("language", now.language)):
+    come_to = now.concluded
+    results = {"outcome": outcome_of(call.last), "language": now.language,
+               "disposition": come_to.disposition or NOTHING, "again_at": come_to.again_at,
+               "suppress": come_to.suppress}  # fmt: skip
+    for key, got in results.items():
         if (wanted := expect.get(key)) and wanted != got:
             return f"expected {key} `{wanted}`, got `{got}`"
     return ""

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
-from ivr.turn import Expectation, Filled, Understood, Wish
+from ivr.turn import Evidence, Expectation, Filled, Understood, Wish
 
 KEY_TIMEOUT_MS = 2_000
 """Wait after a key for the next (VoiceXML's interdigittimeout; platforms use 1 to 3 s)."""
+
+
+AnsweredBy = Literal["human", "machine", "screening", "caller"]
 
 
 # Inputs -----------------------------------------------------------------------------------------------------------
@@ -19,7 +23,20 @@ KEY_TIMEOUT_MS = 2_000
 
 @dataclass(frozen=True)
 class Started:
-    """The call is answered."""
+    """The call is answered.
+
+    Attributes:
+        answered_by: who answered a call of ours; `screening` is an assistant that asks who calls,
+            `caller` is somebody who rang us.
+        given: what the order of the call says, name -> text; what the plan declares under `given` fills its slots.
+        zone: IANA name of the time zone of whoever was rung; empty: the plan's.
+        proofs: names of what the session can have proven.
+    """
+
+    answered_by: AnsweredBy = "human"
+    given: Mapping[str, str] = field(default_factory=dict)
+    zone: str = ""
+    proofs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +90,14 @@ class Recorded:
     duration_ms: int = 0
 
 
-Input = Started | Heard | Silence | Key | KeysEnded | Connected | Fetched | Recorded
+@dataclass(frozen=True)
+class Compared:
+    """What keys that were pressed as a proof are worth."""
+
+    evidence: Evidence
+
+
+Input = Started | Heard | Silence | Key | KeysEnded | Connected | Fetched | Recorded | Compared
 
 
 # Actions ----------------------------------------------------------------------------------------------------------
@@ -153,13 +177,39 @@ class TakeMessage:
 
 
 @dataclass(frozen=True)
+class Compare:
+    """Weigh `value`, which was keyed, as a proof; answered by Compared. `value` is not to be written down."""
+
+    proof: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Conclude:
+    """All that the call has come to so far for the job behind it, told as soon as something of it is new.
+
+    Attributes:
+        disposition: one of `plan.DISPOSITIONS`. The first stands, whatever happens later in the call.
+        again_at: when they want to be rung again, ISO 8601 with its offset.
+        suppress: why they are not to be rung any more.
+    """
+
+    disposition: str = ""
+    again_at: str = ""
+    suppress: str = ""
+
+
+@dataclass(frozen=True)
 class End:
-    """Say what is queued, then hang up. `outcome` is for the record."""
+    """Say what is queued, then hang up. `outcome` is for the record; the rest is all that was concluded."""
 
     outcome: str
+    disposition: str = ""
+    again_at: str = ""
+    suppress: str = ""
 
 
-Action = Speak | Listen | WaitKeys | Connect | Fetch | Tell | TakeMessage | End
+Action = Speak | Listen | WaitKeys | Connect | Fetch | Tell | TakeMessage | Compare | Conclude | End
 
 
 @dataclass(frozen=True)
@@ -180,6 +230,7 @@ class State:
 
     Attributes:
         language: the language spoken now; `dialled`: the number the caller rang.
+        zone: the time zone of whoever was rung; empty: the plan's.
         step: the step that waits; `slot`: the slot a form asks for there, empty while it asks openly.
         keys: keys pressed so far of an answer that is not complete.
         hash_due: the last answer by keys ended by its length, so that a `#` right behind it belongs to it.
@@ -198,10 +249,14 @@ class State:
         idle: questions asked since anything new was learnt or told; many are a loop.
         outcome, status: of the last lookup or transfer.
         faults: steps that failed.
+        proofs: names of what can be proven in this call; `evidence`: every answer that was weighed for one.
+        proven: the answers were likely enough.
+        concluded: what the call has come to so far.
     """
 
     language: str
     dialled: str = ""
+    zone: str = ""
     step: str = ""
     slot: str = ""
     keys: str = ""
@@ -223,4 +278,8 @@ class State:
     outcome: str = ""
     status: int = 0
     faults: int = 0
+    proofs: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    proven: bool = False
+    concluded: Conclude = Conclude()
     ended: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from functools import cache
 
-from pypinyin import Style, lazy_pinyin
+from ivr import readings
 
 _FIRST, _LAST = 0xB0, 0xD7
 
@@ -23,7 +23,7 @@ def _by_sound() -> dict[str, tuple[str, ...]]:
 
 
 def _sound(character: str) -> str:
-    return lazy_pinyin(character, style=Style.TONE3)[0]
+    return readings.numbered(character)[0]
 
 
 def replaced(text: str, every: int, seed: int) -> str:

@@ -245,6 +245,7 @@ class FakeLine:
             self.emit(DialFailed(command.request, "not_allowed", "no such peer"))
             return
         leg = self._new_leg(command.request, command.peer)
+        leg.amd = command.amd
         self.emit(Dialing(command.request, leg.leg, leg.call.call_id))
         asyncio.get_running_loop().call_later(command.timeout_ms / 1000, self._give_up, leg)
         self.world.dial(leg, command.uri)

@@ -1,6 +1,6 @@
 """The two ends of a call in the fake network: a leg of a fake line, and a caller scripted by a test.
 
-Playing and endpointing are the real pure modules (playout.py, endpointer.py); voice activity is a level.
+Playing, endpointing and AMD are the real pure modules (playout.py, endpointer.py, amd.py); voice activity is a level.
 Runs in asyncio's thread; knows nothing of sockets. See fake.py.
 """
 
@@ -15,11 +15,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
+
+from ivr.line.amd import Watch
 from ivr.line.endpointer import Endpointer
 from ivr.line.messages import (
     FRAME_BYTES,
     FRAME_MS,
     RATE_HZ,
+    Amd,
     Answer,
     BargeIn,
     Bridged,
@@ -250,6 +254,8 @@ class FakeLeg:
         self.clock_ms = 0
         self.playout = Playout(leg)
         self.ear = Endpointer(leg, self._interrupt)
+        self.amd: Amd | None = None
+        self.watch: Watch | None = None
         self.partner: FakeLeg | None = None
         self.ended = False
         self.up = False
@@ -334,6 +340,7 @@ class FakeLeg:
             leg.partner = mate
             leg.playout.stop()
             leg.ear.stop()
+            leg.watch = None
             leg.line.emit(Bridged(leg.leg))
 
     def part(self) -> None:
@@ -366,6 +373,8 @@ class FakeLeg:
     def answered(self) -> None:
         self.up = True
         self.line.emit(LegState(self.leg, "answered", "G722"))
+        if self.amd is not None:
+            self.watch = Watch(self.leg, self.amd)
 
     def over(self, code: int, reason: str = "") -> None:
         cause: Cause = "hangup" if self.up else dial_cause(code) if self.request else "cancelled"
@@ -400,17 +409,21 @@ class FakeLeg:
         self.bridged_frame = frame
         if self.partner is None:
             self.ear.push(frame, _rms(frame) > VOICED_RMS, self.playout.open, self.clock_ms)
+        if self.watch is not None:
+            self.watch.push(np.frombuffer(frame, np.int16).reshape(-1, 2).mean(axis=1, dtype=np.float32))
         if self._record is not None:
             self._recorded[0].extend(SILENCE if self._muted else frame)
 
     @property
     def busy(self) -> bool:
-        return self.playout.sounding or self.playout.paused or self.ear.running
+        watching = self.watch is not None and self.watch.awaited
+        return self.playout.sounding or self.playout.paused or self.ear.running or watching
 
     def flush(self) -> bool:
         """Send what playout and ear have to say."""
         said = False
-        for events in (self.playout.events, self.ear.events):
+        watched = self.watch.events if self.watch is not None else deque()
+        for events in (self.playout.events, self.ear.events, watched):
             while events:
                 self.line.emit(events.popleft())
                 said = True

@@ -17,6 +17,7 @@ from ivr.line.media import LegMedia
 from ivr.line.messages import (
     Bridged,
     Cause,
+    Dial,
     DialFailed,
     Dialing,
     Event,
@@ -71,7 +72,7 @@ class Leg(pj.Call):
 
     Attributes:
         leg: the id that the brain knows it by.
-        request: id of the Dial that placed it, 0 for an incoming one.
+        request: id of the Dial that placed it, 0 for one that no Dial did.
         peer: the trunk at the other end, None when unknown.
         source: IP address an incoming one came from.
         language: which apology it gets should the brain die.
@@ -83,14 +84,14 @@ class Leg(pj.Call):
     """
 
     def __init__(
-        self, line: Line, account: pj.Account, leg: int, call_id: int = -1, *, request: int = 0,
+        self, line: Line, account: pj.Account, leg: int, call_id: int = -1, *, dial: Dial | None = None,
         peer: Peer | None = None, source: str = "", language: str = "en",
     ) -> None:  # fmt: skip
         super().__init__(account, call_id)
         self.line = line
         self.account = account
         self.leg = leg
-        self.request = request
+        self.request, self._amd = (dial.request, dial.amd) if dial is not None else (0, None)
         self.outgoing = call_id < 0
         self.peer = peer
         self.source = source
@@ -329,6 +330,8 @@ class Leg(pj.Call):
             return
         self.answered = True
         self.line.emit(LegState(self.leg, "answered", self._codec))
+        if self._amd is not None:
+            self.open_media().watch(self._amd, self.rang == "early")
         self._take_over()
 
     def _take_over(self) -> None:

@@ -1,7 +1,7 @@
 """A leg's ear and mouth: one native port for both directions, and the hearing thread that thinks about what it heard.
 
 Three threads meet here. The media clock (native, one frame each way every 20 ms) copies bytes and does nothing else.
-The SIP thread calls the commands of LegMedia. The hearing thread runs VAD, Endpointer, recorder and patches, and
+The SIP thread calls the commands of LegMedia. The hearing thread runs VAD, Endpointer, AMD, recorder and patches, and
 pauses a prompt itself when the caller speaks over it. What they share is the Playout, under a lock held for
 microseconds, and deques. Knows nothing of SIP or of dialogs.
 """
@@ -23,6 +23,7 @@ import pjsua2 as pj
 
 from ivr.errors import Unavailable
 from ivr.line import messages
+from ivr.line.amd import Watch
 from ivr.line.dtmf import ToneDetector
 from ivr.line.echo import EchoGate
 from ivr.line.endpointer import Endpointer
@@ -31,10 +32,12 @@ from ivr.line.patch import Link, PatchBoard
 from ivr.line.playout import BYTES_PER_MS, SILENCE, Playout, Sound
 from ivr.line.recorder import Recorder
 from ivr.line.sounds import Sounds
-from ivr.line.vad import NARROW_SAMPLES, Decimator, make_vad
+from ivr.line.vad import NARROW_SAMPLES, SILENT_DB, Decimator, level_db, make_vad
 
 # Captured frames that wait for the hearing thread: one second. Beyond that the oldest are lost, the clock is not.
 RING_FRAMES = 50
+# So much of early media may still be in the jitter buffer when the call is answered.
+EARLY_TAIL_MS = 200
 # The default of 5 ms would let another thread keep the media clock waiting for a quarter of a frame.
 SWITCH_INTERVAL_S = 0.0005
 MAX_VERDICTS = 8
@@ -143,6 +146,8 @@ class LegMedia:
         self._narrow_in = Decimator()
         self._narrow_out = Decimator()
         self._recorder: Recorder | None = None
+        self._watch: Watch | None = None
+        self._answered_ms = self._tail_ms = 0
         self._mated: LegMedia | None = None
         self.last_narrow = np.zeros(NARROW_SAMPLES, np.float32)
 
@@ -203,6 +208,11 @@ class LegMedia:
             elif playout.interruptible("speech"):
                 playout.stop("barge_in")
         self._wake()
+
+    def watch(self, amd: messages.Amd, early: bool) -> None:
+        """The leg has been answered: find out by whom, from the next frame on. `early`: there was early media."""
+        self._tail_ms = self._at_ms + (EARLY_TAIL_MS if early else 0)
+        self._answered_ms, self._watch = self._at_ms, Watch(self.leg, amd)
 
     def record(self, command: messages.Record) -> None:
         try:
@@ -280,6 +290,7 @@ class LegMedia:
             port.give_back()
 
     def _silence(self) -> None:
+        self._watch = None
         with self._lock:
             self._playout.stop("stopped")
         self._post(self._endpointer.stop)
@@ -367,6 +378,9 @@ class LegMedia:
             self.dtmf(tone.pressed, "inband")
         heard, at_least_db = self._echo.process(narrow, played, self._vad.threshold_db)
         voiced = self._vad.voiced(heard, at_least_db) and not tone.present
+        if (watch := self._watch) is not None and at_ms > self._answered_ms:
+            echo = SILENT_DB < level_db(heard) <= at_least_db
+            watch.push(heard, tone.present or echo or at_ms <= self._tail_ms)
         endpointer = self._endpointer
         endpointer.push(frame, voiced, self._playout.open, at_ms)
         if endpointer.speaking and self._paused_for != endpointer.utterance:
@@ -397,7 +411,8 @@ class LegMedia:
                 self._paused_for = utterance
 
     def _send_events(self) -> None:
-        for events in (self._endpointer.events, self._playout.events):
+        watch = self._watch
+        for events in (self._endpointer.events, self._playout.events, watch.events if watch is not None else ()):
             while events:
                 self._emit(events.popleft())
 

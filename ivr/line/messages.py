@@ -8,7 +8,7 @@ Imports nothing of the rest of the project.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -78,6 +78,23 @@ class LineSettings(msgspec.Struct, frozen=True):
     log_level: str = "info"
 
 
+class Amd(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Answering-machine detection on the calls that jobs place."""
+
+    hang_up_cost: Annotated[float, msgspec.Meta(ge=1, le=1_000_000)] = 16.0
+    """Hanging up on one human is as bad as speaking to so many machines. More makes it slower to say `machine`."""
+    machine_share: Annotated[float, msgspec.Meta(ge=0.01, le=0.99)] = 0.3
+    """Share of answered calls that a machine answers, as far as is known beforehand."""
+    silence_ms: Annotated[int, msgspec.Meta(ge=1_000, le=20_000)] = 4_000
+    """With no speech for so long it is `unsure`."""
+    decide_ms: Annotated[int, msgspec.Meta(ge=2_000, le=30_000)] = 9_000
+    """So long after the answer there is a verdict in any case, `unsure` if nothing better."""
+    greeting_end_ms: Annotated[int, msgspec.Meta(ge=500, le=10_000)] = 2_000
+    """So much silence after a machine's greeting makes it ready without a beep."""
+    watch_ms: Annotated[int, msgspec.Meta(ge=2_000, le=120_000)] = 45_000
+    """So long after the answer a beep or the end of a greeting is waited for; then a machine counts as ready."""
+
+
 # Commands: brain -> line ------------------------------------------------------------------------------------------
 
 
@@ -113,7 +130,8 @@ class Reject(_Message, frozen=True):
 class Dial(_Message, frozen=True):
     """Place a call. The line answers with `Dialing` (same `request`) and then `LegState`s or `LegEnded`.
 
-    From and display name come from the peer, never from here.
+    From and display name come from the peer, never from here. `amd`: once answered, say who it is that answered, by
+    `AnsweredBy` and what may follow it.
     """
 
     request: int
@@ -121,6 +139,7 @@ class Dial(_Message, frozen=True):
     peer: str
     timeout_ms: int = 45_000
     language: str = "en"
+    amd: Amd | None = None
 
 
 class Hangup(_Message, frozen=True):
@@ -352,6 +371,37 @@ class DialFailed(_Message, frozen=True):
     reason: str = ""
 
 
+class AnsweredBy(_Message, frozen=True):
+    """Who answered a leg that was dialled with `amd`: once, unless the leg is over before. `unsure` counts as human.
+
+    human: `stopped` (spoke, and waits). machine: `cadence`, `beep`, `fax`, `information` (number unobtainable).
+    unsure: `silence`, `noise`, `music`, `pause`, `undecided`. `at_ms`: audio of the leg since the answer.
+    """
+
+    leg: int
+    by: Literal["human", "machine", "unsure"]
+    cause: Literal[
+        "stopped", "cadence", "beep", "fax", "information", "silence", "noise", "music", "pause", "undecided"
+    ]
+    at_ms: int
+
+
+class MachineAfterAll(_Message, frozen=True):
+    """Who was `human` or `unsure` is a machine: it talks on over what it is told, or beeps. At most once a leg."""
+
+    leg: int
+    cause: Literal["talks_on", "beep", "fax", "information"]
+    at_ms: int
+
+
+class MachineReady(_Message, frozen=True):
+    """A message may be left now. At most once a leg, after `AnsweredBy` machine or `MachineAfterAll`."""
+
+    leg: int
+    cause: Literal["beep", "end_of_greeting", "timeout"]
+    at_ms: int
+
+
 class Dtmf(_Message, frozen=True):
     leg: int
     digit: str
@@ -480,9 +530,9 @@ class Failure(_Message, frozen=True):
 
 
 Event = (
-    Ready | Incoming | Dialing | LegState | LegEnded | DialFailed | Dtmf | PlayoutStarted | PlayoutPaused
-    | PlayoutResumed | PlayoutEnded | SpeechStarted | Audio | SpeechPaused | SpeechResumed | SpeechEnded | NoInput
-    | Transferred | Bridged | Registration | Refused | Failure
+    Ready | Incoming | Dialing | LegState | LegEnded | DialFailed | AnsweredBy | MachineAfterAll | MachineReady | Dtmf
+    | PlayoutStarted | PlayoutPaused | PlayoutResumed | PlayoutEnded | SpeechStarted | Audio | SpeechPaused
+    | SpeechResumed | SpeechEnded | NoInput | Transferred | Bridged | Registration | Refused | Failure
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()

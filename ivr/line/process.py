@@ -375,9 +375,7 @@ class LineProcess:
             self.emit(m.DialFailed(command.request, "full", "every leg is taken"))
         else:
             self._reap()
-            leg = Leg(
-                self, account, self._new_id(), request=command.request, peer=account.peer, language=command.language
-            )
+            leg = Leg(self, account, self._new_id(), dial=command, peer=account.peer, language=command.language)
             self.legs[leg.leg] = leg
             try:
                 leg.place(dialable(command.uri, account.peer))

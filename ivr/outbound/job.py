@@ -6,16 +6,20 @@ Frozen records, as the store keeps and HTTP shows them. Times are aware datetime
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 import msgspec
 
+from ivr.line.messages import Cause
+
 Kind = Literal["verification", "plan"]
 State = Literal["queued", "held", "claimed", "dialing", "in_call", "done", "failed", "cancelled", "expired"]
 Outcome = Literal[
-    "reached", "busy", "no_answer", "rejected", "machine", "hung_up", "wrong_person", "failed", "unknown", "cancelled"
-]
+    "reached", "busy", "no_answer", "rejected", "unallocated", "machine", "hung_up", "postponed",
+    "wrong_person", "failed", "unknown", "cancelled",
+]  # fmt: skip
 Disposition = Literal[
     "confirmed", "denied", "not_verified", "wrong_person", "unreachable", "machine", "declined", "completed",
     "expired", "cancelled",
@@ -23,6 +27,7 @@ Disposition = Literal[
 Rule = Literal[
     "not_before", "retry", "window", "holiday", "zone", "do_not_call", "number_busy", "number_cap", "contact_cap",
     "gap", "paused", "breaker", "calls_at_once", "calls_per_second", "trunk", "policy", "dialer",
+    "line",
 ]  # fmt: skip
 
 OPEN: tuple[State, ...] = ("claimed", "dialing", "in_call")
@@ -128,7 +133,7 @@ class Load(_Record, frozen=True):
         started_at, trunk_started_at: the start of the latest attempt; None: none lately.
         ended: attempts of the policy that ended lately, the latest first.
         paused: why a person paused the policy or everything; empty: nobody did.
-        dialer: whether anything is there that dials.
+        dialer: whether anything is there that dials. line: whether it has a line for it.
     """
 
     open: int = 0
@@ -139,6 +144,7 @@ class Load(_Record, frozen=True):
     ended: tuple[Ended, ...] = ()
     paused: str = ""
     dialer: bool = True
+    line: bool = True
 
 
 class Callee(_Record, frozen=True):
@@ -149,6 +155,7 @@ class Callee(_Record, frozen=True):
         number_ended_at: end of the latest attempt to the number; None: none lately.
         open_until: the end of the lease of an attempt to the number that is under way; None: there is none.
         suppression: the entry of the do-not-call list that holds longest; None: none holds.
+        failed_proofs: answers by which nobody proved who they are, in calls to the number or the contact, as long.
     """
 
     number_started: tuple[datetime, ...] = ()
@@ -156,6 +163,7 @@ class Callee(_Record, frozen=True):
     number_ended_at: datetime | None = None
     open_until: datetime | None = None
     suppression: Suppression | None = None
+    failed_proofs: int = 0
 
 
 class Hold(_Record, frozen=True):
@@ -193,6 +201,9 @@ class Deciding(Protocol):
     def trunk_of(self, policy: str) -> str:
         """The trunk that a policy names, empty when it names none."""
 
+    def version(self, policy: str) -> str:
+        """What a policy says now, as a hash."""
+
     def gates(self, policy: str, load: Load, now: datetime) -> tuple[Hold, ...]:
         """What keeps every job of a policy."""
 
@@ -216,11 +227,57 @@ class Created(_Record, frozen=True):
 
 
 class Claim(_Record, frozen=True):
-    """A job to be dialled now: its attempt is written, and its lease runs. `proof` is sealed."""
+    """A job to be dialled now: its attempt is written, and its lease runs.
+
+    Attributes:
+        proof: what the customer must prove, sealed. failed_proofs: that of `Callee`.
+    """
 
     job: Job
     attempt: Attempt
     proof: bytes | None = None
+    failed_proofs: int = 0
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """What a call that we make is given.
+
+    Attributes:
+        given: what its dialplan is told. proof: what the customer must prove to know; it stays in memory.
+        language: the one it begins in. zone: IANA name of the callee's time zone, empty when it is not one.
+        amd: whether it is asked who answers.
+        call: id of the call in the records; the call takes one of its own when empty.
+    """
+
+    given: Mapping[str, str] = field(default_factory=dict)
+    proof: Mapping[str, str] = field(default_factory=dict, repr=False)
+    language: str = "en"
+    zone: str = ""
+    amd: bool = False
+    call: str = ""
+
+
+@dataclass(frozen=True)
+class CallResult:
+    """What a call that we made came to.
+
+    Attributes:
+        cause, by: how its leg ended, and by whom.
+        outcome: what its plan ended with; empty: it did not come to its end.
+        disposition: what the plan says of the job; empty: nothing.
+        again_at: when they want to be rung again, ISO 8601 with its offset. suppress: why they are not to be any more.
+        failed_proofs: answers that were to prove who speaks, when they did not. facts: what is testified of it.
+    """
+
+    cause: Cause
+    by: Literal["them", "us"]
+    outcome: str = ""
+    disposition: str = ""
+    again_at: str = ""
+    suppress: str = ""
+    failed_proofs: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Idle(_Record, frozen=True):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from babel.numbers import list_currencies
@@ -22,8 +23,10 @@ from ivr.outbound.job import Callee, Job, Kind, Load, NewJob
 from ivr.outbound.policy import Rules
 from ivr.outbound.proof import ProofBox, plain_hash
 from ivr.outbound.windows import zone_of
-from ivr.outbound.zones import phone_fault
+from ivr.outbound.zones import phone_fault, zones_of
 
+VERIFY_PLAN = "verify"
+"""The dialplan that verifications run."""
 METADATA_BYTES = 4_096
 KEY_CHARS = 128
 MOST_AMOUNT = Decimal("1e12")
@@ -172,7 +175,7 @@ class Orders:
 
     def _plan(self, order: _Order) -> str:
         if isinstance(order, NewVerification):
-            return "verify"
+            return VERIFY_PLAN
         if not self.has_plan(order.plan):
             raise BadOrder("no dialplan of this name is in force; GET /v1/plans lists them", "plan")
         return order.plan
@@ -209,6 +212,36 @@ class Orders:
             return job
         due_at, held_by = decision.next_at or now + RECHECK, decision.holds[0].rule
         return msgspec.structs.replace(job, state="held", due_at=due_at, held_by=held_by)
+
+
+def told(job: Job, answers_left: int) -> dict[str, str]:
+    """What the dialplan of a job is given, name -> text: the transaction in its words, or the order's variables.
+
+    `date` and `time` of a transaction are by the clock of its customer, where that is one clock, else by that of the
+    order. `answers_left`: answers to identity questions that are left.
+    """
+    body = job.body
+    if job.kind != "verification":
+        return {name: _text(value) for name, value in body.get("variables", {}).items() if value is not None}
+    transaction, zone = body["transaction"], zone_for(job)
+    at = datetime.fromisoformat(transaction["at"])
+    at = at.astimezone(ZoneInfo(zone)) if zone else at
+    given = {
+        "name": body.get("name"), "phrase": body.get("phrase"), "merchant": transaction["merchant"],
+        "amount": f"{transaction['amount']} {transaction['currency']}", "card_last4": transaction.get("card_last4"),
+        "date": f"{at:%Y-%m-%d}", "time": f"{at:%H:%M}", "answers_left": str(answers_left),
+    }  # fmt: skip
+    return {name: value for name, value in given.items() if value}
+
+
+def zone_for(job: Job) -> str:
+    """The time zone that a call of a job speaks in; empty when the number may be in several."""
+    zones = (job.timezone,) if job.timezone else zones_of(job.phone)
+    return zones[0] if len(zones) == 1 else ""
+
+
+def _text(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def decoded(body: bytes, kind: type[msgspec.Struct]) -> Any:

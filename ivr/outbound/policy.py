@@ -7,11 +7,15 @@ nobody is rung. Pure: the time is passed in. Knows nothing of SQL, lines or HTTP
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
+
 from ivr.config import TrunkLimits
 from ivr.config_outbound import Outbound, Policy
+from ivr.line.messages import Amd
 from ivr.outbound.job import Attempt, Callee, Decision, Disposition, Hold, Job, Load, Outcome
 from ivr.outbound.windows import Calendar
 from ivr.outbound.zones import zones_of
@@ -21,9 +25,9 @@ FAILURES: tuple[Outcome, ...] = ("failed", "unknown")
 """What the breaker counts: our side or the network. That nobody answers is no failure."""
 
 DISPOSITION_OF: Mapping[Outcome, Disposition] = {
-    "busy": "unreachable", "no_answer": "unreachable", "rejected": "unreachable", "failed": "unreachable",
-    "unknown": "unreachable", "hung_up": "not_verified", "machine": "machine", "wrong_person": "wrong_person",
-    "cancelled": "cancelled", "reached": "completed",
+    "busy": "unreachable", "no_answer": "unreachable", "rejected": "unreachable", "unallocated": "unreachable",
+    "failed": "unreachable", "unknown": "unreachable", "hung_up": "not_verified", "machine": "machine",
+    "postponed": "not_verified", "wrong_person": "wrong_person", "cancelled": "cancelled", "reached": "completed",
 }  # fmt: skip
 """How a job ends when the ladder has no step after such an attempt."""
 
@@ -46,6 +50,23 @@ class Rules:
     def trunk_of(self, policy: str) -> str:
         found = self._outbound.policies.get(policy)
         return found.trunk if found else ""
+
+    def version(self, policy: str) -> str:
+        """SHA-256 of a policy with all its values, in hex; empty when it is not there any more."""
+        found = self._outbound.policies.get(policy)
+        return hashlib.sha256(msgspec.json.encode(found, order="sorted")).hexdigest() if found else ""
+
+    def amd(self, policy: str) -> Amd | None:
+        """How jobs of this policy ask who answers; None: they do not."""
+        return self._outbound.amd if self._outbound.policies.get(policy, Policy()).amd else None
+
+    def answers_left(self, policy: str, failed: int) -> int:
+        """Answers to identity questions that a customer has left who has `failed` so many."""
+        return max(0, self._outbound.policies.get(policy, Policy()).proof_answers - failed)
+
+    def ring_s(self, policy: str) -> int:
+        """How long a telephone rings for jobs of this policy. Seconds."""
+        return self._outbound.policies.get(policy, Policy()).ring_s
 
     def lifetime(self, policy: str) -> timedelta:
         """How long a job of this policy lives that does not say. Raises KeyError for one that is not there."""
@@ -76,7 +97,9 @@ class Rules:
 
     def _gates(self, name: str, policy: Policy, load: Load, now: datetime) -> Iterator[Hold]:
         if not load.dialer:
-            yield Hold(rule="dialer", words="no dialer runs in this server, so nothing is rung")
+            yield Hold(rule="dialer", words="no dialer runs in this server now, so it rings nobody")
+        elif not load.line:
+            yield Hold(rule="line", words="every line that outbound calls may take is in use")
         if load.paused:
             yield Hold(rule="paused", words=load.paused)
         if opened := breaker(policy, load, now):
@@ -185,6 +208,8 @@ def _ended(
         return _end("expired", "its time was over before an answer")
     if (entry := callee.suppression) and (entry.expires_at is None or entry.expires_at >= job.expires_at):
         return _end("declined", f"do not call: {entry.reason}")
+    if policy and job.kind == "verification" and callee.failed_proofs >= policy.proof_answers:
+        return _end("not_verified", f"{callee.failed_proofs} answers in 24 hours have not proved who it is")
     if policy is None or last is None:
         return None
     until = _ladder(job, policy, attempts)
@@ -206,6 +231,8 @@ def _ladder(job: Job, policy: Policy, attempts: Sequence[Attempt]) -> datetime |
     last = attempts[-1]
     if len(attempts) >= policy.attempts:
         return None
+    if last.outcome == "postponed":
+        return max(last.ended_at, job.not_before or last.ended_at)
     steps = _steps(policy)[last.outcome]
     before = sum(attempt.outcome == last.outcome for attempt in attempts)
     if before > len(steps):
@@ -221,7 +248,7 @@ def _steps(policy: Policy) -> Mapping[Outcome, tuple[int, ...]]:
     return {
         "busy": retry.busy_s, "no_answer": retry.no_answer_s, "rejected": retry.rejected_s,
         "machine": retry.machine_s, "hung_up": retry.hung_up_s, "wrong_person": retry.wrong_person_s,
-        "failed": retry.failed_s, "unknown": retry.unknown_s,
+        "failed": retry.failed_s, "unknown": retry.unknown_s, "unallocated": (),
     }  # fmt: skip
 
 

@@ -11,8 +11,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from pypinyin import lazy_pinyin
-
+from ivr import readings
 from ivr.turn import Expectation
 
 YES_NO: dict[str, dict[str, tuple[str, ...]]] = {
@@ -127,7 +126,7 @@ def words_of(text: str) -> list[str]:
 def pinyin(text: str) -> tuple[str, ...]:
     """Toneless pinyin syllables of the characters in `text`; figures as Mandarin digits, everything else dropped."""
     plain = "".join("零一二三四五六七八九"[int(c)] if c in "0123456789" else c for c in text)
-    return tuple(lazy_pinyin("".join(c for c in plain if "\u4e00" <= c <= "\u9fff" or c == "〇")))
+    return tuple(readings.toneless("".join(c for c in plain if "\u4e00" <= c <= "\u9fff" or c == "〇")))
 
 
 def _contains(whole: Sequence[str], part: Sequence[str]) -> bool:

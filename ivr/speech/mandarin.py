@@ -1,15 +1,16 @@
 """Text made ready for voices that cannot read it: runs of one script, and Hanzi written as pinyin.
 
 espeak-ng's usable Mandarin voice (`cmn-latn-pinyin`) reads numbered pinyin, not characters. Pure functions; the first
-call of `pinyin` loads pypinyin's dictionaries (0.3 s), so it belongs in the voice's child process.
+call of `pinyin` loads the dictionaries (0.3 s), so it belongs in the voice's child process.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
 from itertools import accumulate, pairwise
 from typing import NamedTuple
+
+from ivr import readings
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3007"
 _HANGUL = "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"
@@ -19,29 +20,6 @@ _COUNTING = frozenset("第十零〇一二三四五六七八九幺两周期初之
 _MEASURES = frozenset(
     "百千万亿个位种年分张笔次天家条项步遍份小刻点元块毛封部页门句类批期件套台间层只支双对瓶杯周秒倍名下些"
 )
-
-# Words whose characters are read otherwise than the dictionaries say.
-_READINGS = {
-    "我行": "wo3 hang2",
-    "本行": "ben3 hang2",
-    "他行": "ta1 hang2",
-    "跨行": "kua4 hang2",
-    "支行": "zhi1 hang2",
-    "分行": "fen1 hang2",
-    "总行": "zong3 hang2",
-    "行号": "hang2 hao4",
-    "行长": "hang2 zhang3",
-    "重拨": "chong2 bo1",
-    "重说": "chong2 shuo1",
-    "重听": "chong2 ting1",
-    "还款": "huan2 kuan3",
-    "还清": "huan2 qing1",
-    "还有": "hai2 you3",
-    "还是": "hai2 shi4",
-    "还要": "hai2 yao4",
-    "降息": "jiang4 xi1",
-    "调整": "tiao2 zheng3",
-}
 
 
 class Run(NamedTuple):
@@ -69,33 +47,13 @@ def runs(text: str, language: str) -> tuple[Run, ...]:
     return tuple(Run(own or language, part) for own, part in found if part.strip())
 
 
-@cache
-def _dictionary():
-    """pypinyin's functions with the readings above loaded."""
-    import pypinyin.seg.mmseg  # a second of start-up that only a process which speaks Mandarin pays
-
-    pypinyin.load_phrases_dict({word: [[_marked(s)] for s in read.split()] for word, read in _READINGS.items()})
-    return pypinyin
-
-
-def _marked(syllable: str) -> str:
-    """`hao3` as `hǎo`, the form in which pypinyin takes readings."""
-    from pypinyin.contrib.tone_convert import tone3_to_tone
-
-    return tone3_to_tone(syllable)
-
-
 def syllables(text: str) -> list[list[str]]:
     """The words of `text`, each as numbered pinyin (neutral tone 5) as it is spoken; what is no Hanzi stays as it is.
 
     Tone changes within words, of 一 and of 不 are written out; espeak-ng itself makes the third tones of
     neighbouring words agree.
     """
-    pypinyin = _dictionary()
-    words = [
-        (word, pypinyin.lazy_pinyin(word, style=pypinyin.Style.TONE3, neutral_tone_with_five=True, tone_sandhi=True))
-        for word in pypinyin.seg.mmseg.seg.cut(text)
-    ]
+    words = [(word, readings.numbered(word, spoken=True)) for word in readings.words(text)]
     characters = "".join(word for word, _ in words)
     flat = [s for word, read in words for s in (read if len(read) == len(word) else [*read, *[""] * len(word)])]
     if len(flat) != len(characters):

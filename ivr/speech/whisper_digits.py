@@ -98,11 +98,12 @@ class _Found:
         return clean
 
     def candidates(self) -> list[str]:
-        """What was read, and its beginnings as long as there are bursts; all ten when one digit is expected."""
+        """What was read, its beginnings as long as there are bursts, and the line-up; all ten when one is expected."""
         if self.expectation.max_digits == 1:
             return list("0123456789")
         beginnings = (d[: self._least_held] for d in self.strings if 0 < self._least_held < len(d))
-        return list(dict.fromkeys([*self.strings, *beginnings]))[:_MOST_CANDIDATES]
+        found = list(dict.fromkeys([*self.strings, *beginnings]))[:_MOST_CANDIDATES]
+        return list(dict.fromkeys([*found, *self.expectation.phrases])) if found else []
 
     def in_rhythm(self, length: int) -> float:
         """Penalty (negative) or bonus for so many digits."""

@@ -8,38 +8,68 @@ rows that the API is writing are passed over. Knows no rule: `Deciding` does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from datetime import datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
 
-from ivr.outbound.job import Attempt, Claim, Idle, Job, Load
+from ivr.outbound.job import WAITING, Attempt, Claim, Idle, Job, Load
 from ivr.store import job_rows
 from ivr.store.job_ends import Ending
-from ivr.store.schema import attempts, jobs
+from ivr.store.schema import UtcTime, attempts, jobs
 
 PROMOTED = 100
 """Held jobs whose time has come that one claim makes queued."""
 LOOKED_AT = 40
 """Jobs that one claim decides about; with more the next claim goes on."""
 _LOCK = 0x1B7CA117
+_KNOWN = sa.select(attempts).where(attempts.c.id == sa.bindparam("attempt"))
+_DUE = (
+    sa.select(jobs.c.id)
+    .where(jobs.c.state == "held", jobs.c.due_at <= sa.bindparam("now", type_=UtcTime))
+    .order_by(jobs.c.due_at, jobs.c.rank, jobs.c.id)
+    .limit(PROMOTED)
+    .with_for_update(skip_locked=True)
+)
+_FIRST = (
+    sa.select(jobs.c.rank, jobs.c.due_at, jobs.c.id)
+    .where(jobs.c.state == "queued", jobs.c.policy == sa.bindparam("policy"))
+    .order_by(jobs.c.rank, jobs.c.due_at, jobs.c.id)
+    .limit(LOOKED_AT)
+)
+_STILL_QUEUED = (
+    sa.select(jobs).where(jobs.c.id == sa.bindparam("job"), jobs.c.state == "queued").with_for_update(skip_locked=True)
+)
+_CLAIM = (
+    sa.update(jobs)
+    .where(jobs.c.id == sa.bindparam("job"))
+    .values(state="claimed", fence=sa.bindparam("to_fence"), attempts=sa.bindparam("to_attempts"), held_by=None)
+)
+_ADD_ATTEMPT = sa.insert(attempts)
 
 
-def claim(connection: sa.Connection, ending: Ending, attempt_id: str, lease: timedelta, now: datetime) -> Claim | Idle:
+def claim(
+    connection: sa.Connection, ending: Ending, attempt_id: str, lease: timedelta, now: datetime,
+    held: Set[str] = frozenset(),
+) -> Claim | Idle:  # fmt: skip
     """The first job that may ring now, claimed for `ending.server` as attempt `attempt_id`; Idle when there is none.
 
+    `held`: attempts that the caller knows to be alive.
     Safe to run twice with the same id: what the first run claimed is given again.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-    known = connection.execute(sa.select(attempts).where(attempts.c.id == attempt_id)).mappings().one_or_none()
+    known = connection.execute(_KNOWN, {"attempt": attempt_id}).mappings().one_or_none()
     if known is not None:
         row = job_rows.one(connection, known["job_id"])
-        return Claim(job=job_rows.job_of(row), attempt=job_rows.attempt_of(known), proof=row["proof"])
-    ending.dead(connection, now)
+        job = job_rows.job_of(row)
+        failed = job_rows.callee(connection, job, now).failed_proofs
+        return Claim(job=job, attempt=job_rows.attempt_of(known), proof=row["proof"], failed_proofs=failed)
+    ending.dead(connection, now, held)
     _promote(connection, now)
     rules = ending.rules
-    load = job_rows.loads(connection, [(name, rules.trunk_of(name)) for name in rules.policies], dialer=True)
+    load = job_rows.loads(connection, [(name, rules.trunk_of(name)) for name in rules.policies])
     gates = {name: rules.gates(name, load[name], now) for name in rules.policies}
     free = [name for name in rules.policies if not gates[name]]
     for job_id in _candidates(connection, free)[:LOOKED_AT]:
@@ -48,9 +78,11 @@ def claim(connection: sa.Connection, ending: Ending, attempt_id: str, lease: tim
             continue
         job = job_rows.job_of(row)
         own = job_rows.attempts_of(connection, job.id)
-        decision = rules.decide(job, own, job_rows.callee(connection, job, now), Load(), now)
+        callee = job_rows.callee(connection, job, now)
+        decision = rules.decide(job, own, callee, Load(), now)
         if decision.action == "dial":
-            return _take(connection, ending, row, attempt_id, lease, now)
+            claim = _take(connection, ending, row, attempt_id, lease, now)
+            return msgspec.structs.replace(claim, failed_proofs=callee.failed_proofs)
         if decision.action == "end":
             ending.job_over(connection, job, decision.disposition, decision.words, now)
         else:
@@ -58,16 +90,45 @@ def claim(connection: sa.Connection, ending: Ending, attempt_id: str, lease: tim
     return Idle(next_at=_next(connection, gates, free, now))
 
 
-def _promote(connection: sa.Connection, now: datetime) -> None:
-    """Held jobs whose time has come are queued, those first that have waited longest."""
-    due = (
-        sa.select(jobs.c.id)
-        .where(jobs.c.state == "held", jobs.c.due_at <= now)
-        .order_by(jobs.c.due_at, jobs.c.rank, jobs.c.id)
-        .limit(PROMOTED)
+def claim_back(
+    connection: sa.Connection, ending: Ending, attempt_id: str, lease: timedelta, now: datetime, caller: str, plan: str
+) -> Claim | None:
+    """The latest job of `plan` that waits to ring `caller`, claimed as `claim` does, whatever holds it from ringing.
+
+    None as well while the number is being rung. What ends a job without ringing ends it here. Safe to run twice with
+    the same id.
+    """
+    digits = caller.removeprefix("+").removeprefix("00")
+    wanted = (
+        sa.select(jobs)
+        .where(jobs.c.phone == f"+{digits}", jobs.c.plan == plan, jobs.c.state.in_(WAITING), jobs.c.expires_at > now)
+        .order_by(jobs.c.created_at.desc(), jobs.c.id)
+        .limit(1)
         .with_for_update(skip_locked=True)
     )
-    ids = list(connection.scalars(due))
+    known = connection.execute(_KNOWN, {"attempt": attempt_id}).mappings().one_or_none()
+    row = job_rows.one(connection, known["job_id"]) if known else connection.execute(wanted).mappings().one_or_none()
+    if row is None:
+        return None
+    job = job_rows.job_of(row)
+    callee = job_rows.callee(connection, job, now)
+    if known is not None:
+        return Claim(
+            job=job, attempt=job_rows.attempt_of(known), proof=row["proof"], failed_proofs=callee.failed_proofs
+        )
+    if callee.open_until is not None:
+        return None
+    decision = ending.rules.decide(job, job_rows.attempts_of(connection, job.id), callee, Load(), now)
+    if decision.action == "end":
+        ending.job_over(connection, job, decision.disposition, decision.words, now)
+        return None
+    claim = _take(connection, ending, row, attempt_id, lease, now, {"called_back": True})
+    return msgspec.structs.replace(claim, failed_proofs=callee.failed_proofs)
+
+
+def _promote(connection: sa.Connection, now: datetime) -> None:
+    """Held jobs whose time has come are queued, those first that have waited longest."""
+    ids = list(connection.scalars(_DUE, {"now": now}))
     if ids:
         connection.execute(sa.update(jobs).where(jobs.c.id.in_(ids)).values(state="queued", held_by=None))
 
@@ -76,27 +137,19 @@ def _candidates(connection: sa.Connection, policies: list[str]) -> list[str]:
     """Ids of queued jobs of these policies, in the order they are to ring; read from the index alone."""
     found: list[tuple] = []
     for policy in policies:
-        first = (
-            sa.select(jobs.c.rank, jobs.c.due_at, jobs.c.id)
-            .where(jobs.c.state == "queued", jobs.c.policy == policy)
-            .order_by(jobs.c.rank, jobs.c.due_at, jobs.c.id)
-            .limit(LOOKED_AT)
-        )
-        found += connection.execute(first).tuples()
+        found += connection.execute(_FIRST, {"policy": policy}).tuples()
     return [job_id for _, _, job_id in sorted(found)]
 
 
 def _locked(connection: sa.Connection, job_id: str) -> sa.RowMapping | None:
     """A job that is still queued and that nobody else is writing."""
-    query = sa.select(jobs).where(jobs.c.id == job_id, jobs.c.state == "queued").with_for_update(skip_locked=True)
-    return connection.execute(query).mappings().one_or_none()
+    return connection.execute(_STILL_QUEUED, {"job": job_id}).mappings().one_or_none()
 
 
 def _take(connection: sa.Connection, ending: Ending, row: sa.RowMapping, attempt_id: str, lease: timedelta,
-          now: datetime) -> Claim:  # fmt: skip
+          now: datetime, more: Mapping[str, bool] | None = None) -> Claim:  # fmt: skip
     job = _claimed(job_rows.job_of(row))
-    values = {"state": job.state, "fence": job.fence, "attempts": job.attempts, "held_by": None}
-    connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(values))
+    connection.execute(_CLAIM, {"job": job.id, "to_fence": job.fence, "to_attempts": job.attempts})
     attempt = Attempt(
         id=attempt_id, job=job.id, number=job.phone, fence=job.fence, server=ending.server, started_at=now,
         lease_until=now + lease,
@@ -106,8 +159,10 @@ def _take(connection: sa.Connection, ending: Ending, row: sa.RowMapping, attempt
         "number": job.phone, "contact": job_rows.contact_key(job), "fence": job.fence, "server": ending.server,
         "started_at": now, "lease_until": attempt.lease_until, "call_id": "", "detail": "",
     }  # fmt: skip
-    connection.execute(sa.insert(attempts), written)
-    job_rows.add_event(connection, job.id, now, "claimed", {"attempt": attempt_id, "server": ending.server})
+    connection.execute(_ADD_ATTEMPT, written)
+    job_rows.add_event(
+        connection, job.id, now, "claimed", {"attempt": attempt_id, "server": ending.server, **(more or {})}
+    )
     return Claim(job=job, attempt=attempt, proof=row["proof"])
 
 

@@ -7,18 +7,30 @@ whether anything follows. A job ends once; the proof goes with it. Knows no rule
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 import sqlalchemy as sa
 
 from ivr import metrics
-from ivr.outbound.job import FIRST_HASH, STATE_OF, WAITING, Attempt, Deciding, Decision, Disposition, Job, Load, Outcome
+from ivr.outbound.job import (
+    FIRST_HASH,
+    STATE_OF,
+    WAITING,
+    Attempt,
+    CallResult,
+    Deciding,
+    Decision,
+    Disposition,
+    Job,
+    Load,
+    Outcome,
+)
 from ivr.store import job_rows
-from ivr.store.schema import attempts, evidence, iso, jobs, webhooks
+from ivr.store.schema import UtcTime, attempts, evidence, iso, jobs, suppressions, webhooks
 
 RECHECK = timedelta(hours=1)
 """When a job is looked at again of which nobody can say when it may ring."""
@@ -26,6 +38,13 @@ BATCH = 200
 OUTCOME_EVENT = "completed"
 UNTESTIFIED = ("metadata", "phrase")
 """What of a request is no part of its evidence: the client's own notes, and the word agreed with the customer."""
+_IS_LATE = sa.and_(
+    attempts.c.ended_at.is_(None),
+    attempts.c.lease_until < sa.bindparam("now", type_=UtcTime),
+    attempts.c.id.not_in(sa.bindparam("held", expanding=True)),
+)
+_LATE = sa.select(attempts.c.id, attempts.c.job_id).where(_IS_LATE).limit(BATCH)
+_STILL_LATE = sa.select(attempts).where(attempts.c.id == sa.bindparam("attempt"), _IS_LATE)
 
 
 class Testified(Protocol):
@@ -50,10 +69,16 @@ class Ending:
 
     def attempt_over(
         self, connection: sa.Connection, job: Job, attempt: Attempt, outcome: Outcome, now: datetime,
-        disposition: Disposition | None = None, detail: str = "", facts: Mapping[str, Any] | None = None,
+        disposition: Disposition | None = None, detail: str = "", call: CallResult | None = None,
     ) -> None:  # fmt: skip
-        """End an attempt that is under way, and do with its job what `disposition` or else policy says."""
-        detail = detail.replace("\0", "\ufffd")[:512]
+        """End an attempt that is under way, and do with its job what `disposition` or else policy says.
+
+        A job that has its answer already keeps it.
+
+        `call`: what it came to, when there was one; who asked in it never to be rung is on the do-not-call list of
+        every policy.
+        """
+        detail = _clean(detail, 512)
         over = {"ended_at": now, "outcome": outcome, "detail": detail}
         connection.execute(sa.update(attempts).where(attempts.c.id == attempt.id).values(over))
         metrics.attempt_ended(job.policy, outcome)
@@ -61,6 +86,11 @@ class Ending:
         seq = job_rows.add_event(
             connection, job.id, now, "attempt_ended", said | ({"detail": detail} if detail else {})
         )
+        facts = call.facts if call else None
+        if call is not None:
+            job = self._asked(connection, job, attempt, call, now)
+        if job.disposition is not None:
+            return
         if disposition is not None:
             self.job_over(connection, job, disposition, "as its call says", now, facts)
             return
@@ -71,6 +101,24 @@ class Ending:
         else:
             self.notify(connection, job, seq, "attempt_ended", said, now)
             self.wait(connection, job, decision, now)
+
+    def _asked(
+        self, connection: sa.Connection, job: Job, attempt: Attempt, call: CallResult, now: datetime
+    ) -> Job:  # fmt: skip
+        """Keep what was asked for in a call, and how often nobody proved who they are; the job after that."""
+        if call.suppress:
+            row = {"id": f"dnc_{uuid.uuid4().hex}", "phone": job.phone, "policy": "", "created_at": now,
+                   "reason": _clean(call.suppress, 200)}  # fmt: skip
+            connection.execute(sa.insert(suppressions), row)
+            job_rows.add_event(connection, job.id, now, "suppressed", {"reason": row["reason"]})
+        if call.failed_proofs:
+            said = {"attempt": attempt.id, "answers": call.failed_proofs}
+            job_rows.add_event(connection, job.id, now, job_rows.FAILED_PROOFS, said)
+        if not call.again_at:
+            return job
+        again_at = datetime.fromisoformat(call.again_at).astimezone(UTC)
+        connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(not_before=again_at))
+        return msgspec.structs.replace(job, not_before=again_at)
 
     def wait(self, connection: sa.Connection, job: Job, decision: Decision, now: datetime) -> None:
         """Put a job back until the moment a decision names."""
@@ -132,7 +180,8 @@ class Ending:
         body = {
             "job": job.id, "kind": job.kind, "client": job.client, "idempotency_key": job.idempotency_key,
             "disposition": disposition, "words": words, "phone": job.phone, "language": job.language,
-            "policy": job.policy, "plan": job.plan, "created_at": iso(job.created_at),
+            "policy": job.policy, "rules": self.rules.version(job.policy), "plan": job.plan,
+            "created_at": iso(job.created_at),
             "request": {k: v for k, v in job.body.items() if k not in UNTESTIFIED},
             "attempts": [_testified(attempt) for attempt in own], "call": dict(facts or {}),
         }  # fmt: skip
@@ -141,15 +190,28 @@ class Ending:
         connection.execute(sa.insert(evidence), row | {"record": msgspec.json.encode(record).decode()})
         return index, record.hash
 
-    def dead(self, connection: sa.Connection, now: datetime) -> int:
-        """End, as unknown, attempts whose lease is over; returns how many. Bounded by `BATCH`."""
-        late = sa.and_(attempts.c.ended_at.is_(None), attempts.c.lease_until < now)
-        found = connection.execute(sa.select(attempts.c.id, attempts.c.job_id).where(late).limit(BATCH)).all()
+    def given_back(
+        self, connection: sa.Connection, job: Job, attempt: Attempt, words: str, until: datetime, now: datetime
+    ) -> None:
+        """Take an attempt back of which nothing rang, and hold its job until then."""
+        connection.execute(sa.delete(attempts).where(attempts.c.id == attempt.id))
+        said = {"attempt": attempt.id, "words": words}
+        job_rows.add_event(connection, job.id, now, "given_back", said)
+        if job.cancel_asked_at is not None:
+            self.job_over(connection, job, "cancelled", "it was cancelled", now)
+            return
+        held = {"state": "held", "held_by": "line"} if until > now else {"state": "queued", "held_by": None}
+        values = held | {"due_at": until, "attempts": job.attempts - 1}
+        connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(values))
+
+    def dead(self, connection: sa.Connection, now: datetime, held: Set[str] = frozenset()) -> int:
+        """End, as unknown, attempts whose lease is over, but `held`; returns how many. Bounded by `BATCH`."""
         ended = 0
-        for attempt_id, job_id in found:
+        late = {"now": now, "held": list(held)}
+        for attempt_id, job_id in connection.execute(_LATE, late).all():
             row = job_rows.one(connection, job_id, lock=True)
-            still = sa.select(attempts).where(attempts.c.id == attempt_id, late)
-            if (known := connection.execute(still).mappings().one_or_none()) is not None:
+            still = late | {"attempt": attempt_id}
+            if (known := connection.execute(_STILL_LATE, still).mappings().one_or_none()) is not None:
                 attempt = job_rows.attempt_of(known)
                 words = f"server {attempt.server} has not been heard of since it was to renew the lease"
                 self.attempt_over(connection, job_rows.job_of(row), attempt, "unknown", now, detail=words)
@@ -163,6 +225,11 @@ class Ending:
         for row in found:
             self.job_over(connection, job_rows.job_of(row), "expired", "its time was over before an answer", now)
         return len(found)
+
+
+def _clean(text: str, most: int) -> str:
+    """Text as every database keeps it."""
+    return text.replace("\0", "\ufffd")[:most]
 
 
 def _testified(attempt: Attempt) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class JobPages:
 
         return await self._store.read(read)
 
-    async def surroundings(self, job_id: str, trunk_of, dialer: bool, now: datetime) -> Surroundings | None:
+    async def surroundings(self, job_id: str, trunk_of, now: datetime) -> Surroundings | None:
         """A job with what the rules need; `trunk_of` gives the trunk that a policy names. None: there is none."""
 
         def read(connection: sa.Connection) -> Surroundings | None:
@@ -108,16 +108,16 @@ class JobPages:
             if row is None:
                 return None
             job = job_rows.job_of(row)
-            load = job_rows.loads(connection, [(job.policy, trunk_of(job.policy))], dialer)[job.policy]
+            load = job_rows.loads(connection, [(job.policy, trunk_of(job.policy))])[job.policy]
             return Surroundings(
                 job, job_rows.attempts_of(connection, job_id), job_rows.callee(connection, job, now), load
             )
 
         return await self._store.read(read)
 
-    async def loads(self, policies: Iterable[tuple[str, str]], dialer: bool) -> dict[str, Load]:
+    async def loads(self, policies: Iterable[tuple[str, str]]) -> dict[str, Load]:
         """What each policy is doing; `policies` as (name, the trunk it names or empty)."""
-        return await self._store.read(lambda c: job_rows.loads(c, policies, dialer))
+        return await self._store.read(lambda c: job_rows.loads(c, policies))
 
     async def pauses(self) -> tuple[Pause, ...]:
         """Every pause, that of everything first."""

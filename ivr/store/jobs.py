@@ -22,6 +22,7 @@ from ivr.outbound.job import (
     FINAL,
     WAITING,
     Attempt,
+    CallResult,
     Claim,
     Created,
     Disposition,
@@ -32,7 +33,7 @@ from ivr.outbound.job import (
     Pause,
     Suppression,
 )
-from ivr.store import claiming, job_rows
+from ivr.store import claiming, job_retention, job_rows
 from ivr.store.job_ends import Ending
 from ivr.store.schema import attempts, job_events, jobs, pauses, suppressions
 from ivr.store.store import Store
@@ -55,12 +56,17 @@ class Jobs:
     """The queue in `store`, which is open. `clock` gives aware times; the system's in UTC unless a test says."""
 
     def __init__(
-        self, store: Store, ending: Ending, lease_s: int, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+        self, store: Store, ending: Ending, lease_s: int, clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """`changed` is called after every write by which something may ring, or may have to be told."""
         self._store = store
         self._ending = ending
-        self._lease = timedelta(seconds=lease_s)
+        self.lease = timedelta(seconds=lease_s)
         self._clock = clock
+        self._changed = changed
+        self._held: set[str] = set()
+        self._unsure: list[str] = []
         self._ordered: list[_Ordered] = []
         self._creating: asyncio.Task[None] | None = None
 
@@ -91,6 +97,7 @@ class Jobs:
                 while self._ordered and sum(len(new) for new, _ in batch) + len(self._ordered[0][0]) <= BATCH:
                     batch.append(self._ordered.pop(0))
                 await self._write_batch(batch)
+                self._changed()
         finally:
             self._creating = None
 
@@ -111,38 +118,80 @@ class Jobs:
                 future.set_result(done)
 
     async def claim(self) -> Claim | Idle:
-        """The next job to dial, its attempt written and its lease running; Idle when none may ring now."""
+        """The next job to dial, its attempt written and its lease running; Idle when none may ring now.
+
+        After Unavailable the next call asks for the same attempt: what was claimed all the same is not lost.
+        """
+        attempt_id = self._unsure.pop() if self._unsure else f"att_{uuid.uuid4().hex}"
+        held, now = frozenset(self._held), self.now()
+        try:
+            return await self._store.write(
+                "claim", lambda c: claiming.claim(c, self._ending, attempt_id, self.lease, now, held)
+            )  # fmt: skip
+        except Unavailable:
+            self._unsure.append(attempt_id)
+            raise
+
+    async def claim_back(self, caller: str, plan: str) -> Claim | None:
+        """The latest job of `plan` that waits to ring `caller`, claimed because they ring us; None: there is none."""
         attempt_id, now = f"att_{uuid.uuid4().hex}", self.now()
         return await self._store.write(
-            "claim", lambda c: claiming.claim(c, self._ending, attempt_id, self._lease, now)
-        )  # fmt: skip
+            "claim_back", lambda c: claiming.claim_back(c, self._ending, attempt_id, self.lease, now, caller, plan)
+        )
+
+    def hold(self, claim: Claim) -> None:
+        """This process is at an attempt: it takes it for dead neither now nor when the database was long away."""
+        self._held.add(claim.attempt.id)
+
+    def lose(self, claim: Claim) -> None:
+        """After `hold`, when it does nothing more for the attempt: its lease runs out, if nobody has ended it."""
+        self._held.discard(claim.attempt.id)
+
+    async def release(self, claim: Claim, why: str, wait: timedelta = timedelta(0)) -> None:
+        """Give back a claim of which nothing rang: as if it had not been, held for `wait`.
+
+        Doing it again changes nothing. Raises Stale.
+        """
+        now = self.now()
+
+        def run(connection: sa.Connection) -> None:
+            if connection.scalar(sa.select(attempts.c.id).where(attempts.c.id == claim.attempt.id)) is None:
+                return
+            job, attempt = _held(connection, claim)
+            self._ending.given_back(connection, job, attempt, why, now + wait, now)
+
+        await self._write("release", run)
+        self._held.discard(claim.attempt.id)
 
     async def renew(self, claim: Claim) -> bool:
         """Hold an attempt for another lease; True when the job is to be cancelled. Raises Stale."""
-        until = self.now() + self._lease
+        until = self.now() + self.lease
 
         def run(connection: sa.Connection) -> bool:
             job, attempt = _held(connection, claim)
             connection.execute(sa.update(attempts).where(attempts.c.id == attempt.id).values(lease_until=until))
             return job.cancel_asked_at is not None
 
-        return await self._write("renew", run)
+        return await self._write("renew", run, tell=lambda _: False)
 
     async def dialing(self, claim: Claim, call: str) -> None:
-        """The INVITE of `call` goes out. Raises Stale."""
-        await self._progress(claim, "dialing", "dialing", {"call_id": call})
+        """The INVITE of `call` goes out now; the lease begins anew. Raises Stale."""
+        now = self.now()
+        await self._progress(claim, "dialing", "dialing", now, {"call_id": call, "lease_until": now + self.lease})
 
-    async def answered(self, claim: Claim) -> None:
-        """Somebody or something answered. Raises Stale."""
-        await self._progress(claim, "in_call", "answered", {"answered_at": self.now()})
+    async def answered(self, claim: Claim, at: datetime | None = None) -> None:
+        """Somebody or something answered, `at` a time that is over, now when not given. Raises Stale."""
+        at = at or self.now()
+        await self._progress(claim, "in_call", "answered", at, {"answered_at": at})
 
     async def finish(
         self, claim: Claim, outcome: Outcome, disposition: Disposition | None = None, detail: str = "",
-        facts: Mapping[str, Any] | None = None,
+        call: CallResult | None = None,
     ) -> Job:  # fmt: skip
         """The attempt is over. `disposition`: the call has the answer; None: policy says what follows.
 
-        `facts` are testified as they are. Doing it again changes nothing. Raises Stale.
+        `call`: what it came to, when there was one; its facts are testified as they are. Doing it again changes
+        nothing. Raises Stale.
         """
         now = self.now()
 
@@ -150,12 +199,25 @@ class Jobs:
             job = _lock(connection, claim.job.id)
             attempt = _attempt(connection, claim.attempt.id)
             if attempt.ended_at is None and job.fence == claim.attempt.fence:
-                self._ending.attempt_over(connection, job, attempt, outcome, now, disposition, detail, facts)
+                self._ending.attempt_over(connection, job, attempt, outcome, now, disposition, detail, call)
             elif attempt.outcome != outcome or job.fence != claim.attempt.fence:
                 raise Stale("the attempt was ended by another hand")
             return job_rows.job_of(job_rows.one(connection, job.id))
 
-        return await self._write("finish", run)
+        job = await self._write("finish", run)
+        self._held.discard(claim.attempt.id)
+        return job
+
+    async def conclude(self, claim: Claim, disposition: Disposition, facts: Mapping[str, Any]) -> None:
+        """The job has its answer; its attempt goes on until `finish`. Doing it again changes nothing. Raises Stale."""
+        now = self.now()
+
+        def run(connection: sa.Connection) -> None:
+            job, _ = _held(connection, claim)
+            if job.disposition is None:
+                self._ending.job_over(connection, job, disposition, "as its call says", now, facts)
+
+        await self._write("conclude", run)
 
     async def cancel(self, job_id: str, by: str) -> Job | None:
         """End a job that waits; ask the holder of one under way to end it. None: there is none. Raises Finished."""
@@ -194,10 +256,17 @@ class Jobs:
 
     async def sweep(self) -> int:
         """End attempts of dead servers and jobs whose time is over; returns how many of both. Bounded."""
-        now = self.now()
-        return await self._store.write(
-            "sweep", lambda c: self._ending.dead(c, now) + self._ending.expired(c, now)
+        now, held = self.now(), frozenset(self._held)
+        return await self._write(
+            "sweep", lambda c: self._ending.dead(c, now, held) + self._ending.expired(c, now), tell=bool
         )  # fmt: skip
+
+    async def purge(self, older_than_days: int) -> int:
+        """Remove jobs that ended so long ago; returns how many. Works in small batches."""
+        before, gone = self.now() - timedelta(days=older_than_days), 0
+        while removed := await self._store.write("purge_jobs", lambda c: job_retention.purge(c, before)):
+            gone += removed
+        return gone
 
     async def pause(self, policy: str, by: str, reason: str) -> Pause:
         """Hold every job of a policy, of all when it is empty. Pausing again changes nothing."""
@@ -213,7 +282,7 @@ class Jobs:
     async def resume(self, policy: str) -> bool:
         """Let go what `pause` held; False when it was not paused."""
         own = sa.delete(pauses).where(pauses.c.policy == policy)
-        return await self._store.write("resume", lambda c: bool(c.execute(own).rowcount))
+        return await self._write("resume", lambda c: bool(c.execute(own).rowcount))
 
     async def suppress(
         self, phone: str, reason: str, policy: str = "", expires_at: datetime | None = None
@@ -234,24 +303,29 @@ class Jobs:
     async def unsuppress(self, entry_id: str) -> bool:
         """Take an entry off the do-not-call list; False when there is none."""
         own = sa.delete(suppressions).where(suppressions.c.id == entry_id)
-        return await self._store.write("unsuppress", lambda c: bool(c.execute(own).rowcount))
+        return await self._write("unsuppress", lambda c: bool(c.execute(own).rowcount))
 
-    async def _progress(self, claim: Claim, state: str, kind: str, values: Mapping[str, Any]) -> None:
-        now = self.now()
-
+    async def _progress(self, claim: Claim, state: str, kind: str, now: datetime, values: Mapping[str, Any]) -> None:
         def run(connection: sa.Connection) -> None:
             job, attempt = _held(connection, claim)
             if job.state == state:
                 return
             connection.execute(sa.update(attempts).where(attempts.c.id == attempt.id).values(**values))
+            if job.disposition is not None:
+                return
             connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(state=state))
             seq = job_rows.add_event(connection, job.id, now, kind, {"attempt": attempt.id})
             self._ending.notify(connection, job, seq, kind, {"attempt": attempt.id}, now)
 
         await self._write(kind, run)
 
-    async def _write(self, name: str, run: Callable[[sa.Connection], T]) -> T:
-        """One transaction; a refusal comes out of it as a value, since what the writer raises is the database's."""
+    async def _write(
+        self, name: str, run: Callable[[sa.Connection], T], tell: Callable[[T], bool] = lambda _: True
+    ) -> T:
+        """One transaction, and `changed` when `tell` says so of its result.
+
+        A refusal comes out of it as a value, since what the writer raises is the database's.
+        """
 
         def guarded(connection: sa.Connection) -> T | Stale | Finished:
             try:
@@ -262,6 +336,8 @@ class Jobs:
         result = await self._store.write(name, guarded)
         if isinstance(result, Stale | Finished):
             raise result
+        if tell(result):
+            self._changed()
         return result
 
 

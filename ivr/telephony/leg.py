@@ -77,11 +77,15 @@ class LegInfo:
 
 @dataclass(frozen=True)
 class DialOutcome:
-    """A call that was not answered: why, the SIP status (0 when none) and the words for the record."""
+    """A call that was not answered: why, the SIP status (0 when none) and the words for the record.
+
+    `sent`: its INVITE has left or may have, so that the telephone may have rung.
+    """
 
     cause: Cause
     code: int = 0
     reason: str = ""
+    sent: bool = False
 
 
 class Events:

@@ -87,9 +87,9 @@ class Dialled:
         else:
             self._leg.set_result(leg)
 
-    def failed(self, cause: Cause, code: int, reason: str) -> None:
+    def failed(self, cause: Cause, code: int, reason: str, sent: bool) -> None:
         if not self._leg.done():
-            self._leg.set_result(DialOutcome(cause, code, reason))
+            self._leg.set_result(DialOutcome(cause, code, reason, sent))
 
     async def answer(self, timeout_ms: int, on_leg: Callable[[Leg], None] | None) -> Leg | DialOutcome:
         """Wait for the answer. The line itself keeps `timeout_ms`; a hung one is given up a little later."""
@@ -104,12 +104,12 @@ class Dialled:
                     return leg
         except TimeoutError:
             self._abandon()
-            return DialOutcome("failed", 0, "the line process did not answer")
+            return DialOutcome("line_lost", 0, "the line process did not answer", sent=True)
         except BaseException:
             self._abandon()
             raise
         assert leg.ended is not None
-        return DialOutcome(leg.ended.cause, leg.ended.code, leg.ended.reason)
+        return DialOutcome(leg.ended.cause, leg.ended.code, leg.ended.reason, sent=True)
 
     def _abandon(self) -> None:
         if not self._leg.done():
@@ -298,7 +298,7 @@ class Line:
         for number in list(self.legs):
             self._take(LegEnded(number, cause, "us"))
         for dialled in self._dials.values():
-            dialled.failed(cause, 0, "the line process ended")
+            dialled.failed(cause, 0, "the line process ended", sent=True)
         self._dials.clear()
         if was_ready:
             self._owner.line_up(self, False)
@@ -326,7 +326,7 @@ class Line:
                     self.send(Hangup(event.leg, 0, "cancelled"))
             case DialFailed():
                 if (dialled := self._dials.pop(event.request, None)) is not None:
-                    dialled.failed(event.cause, 0, event.reason)
+                    dialled.failed(event.cause, 0, event.reason, sent=False)
             case Registration():
                 self.registrations[event.peer] = event.registered
                 log.info("registration", trunk=event.peer, registered=event.registered, code=event.code)
@@ -339,7 +339,7 @@ class Line:
     def _of_a_leg(self, event: Event) -> None:
         leg = self.legs.get(event.leg)
         if isinstance(event, LegEnded) and event.request and (dialled := self._dials.pop(event.request, None)):
-            dialled.failed(event.cause, event.code, event.reason)
+            dialled.failed(event.cause, event.code, event.reason, sent=True)
         if leg is None:
             if isinstance(event, Failure):
                 log.error("line failure", line=self.settings.name, message=event.message)

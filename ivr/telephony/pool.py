@@ -19,7 +19,7 @@ import structlog
 
 from ivr.config import Config
 from ivr.errors import Unavailable
-from ivr.line.messages import Bridge, Dial, Drain, Incoming, Patch, Reject, Unbridge
+from ivr.line.messages import Amd, Bridge, Dial, Drain, Incoming, Patch, Reject, Unbridge
 from ivr.telephony.child import Child, LineProcess
 from ivr.telephony.dialing import Allowed, DialPolicy
 from ivr.telephony.edge import EdgeStatus, KamailioEdge
@@ -94,13 +94,14 @@ class LinePool:
         edge: Edge | None = None,
         launch: Callable[[int], Awaitable[Child]] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        on_free: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_incoming` runs in a task per call, and its leg is hung up when it returns.
 
         `apology` maps a language to a WAV file for callers whose brain died, `fallback_uri` is where they are sent.
         `agents` are SIP URIs that may be dialled without a trunk, those of the configuration by default.
         `edge` stands in front of several line processes, Kamailio by default.
-        `launch` starts line `index`; real processes by default.
+        `launch` starts line `index`; real processes by default. `on_free` is called when a leg is free again.
         """
         self._config = config
         self._on_incoming = on_incoming
@@ -108,6 +109,7 @@ class LinePool:
         several = config.lines.processes > 1
         self.edge = edge if edge is not None or not several else KamailioEdge(config, self._policy.agents)
         self._clock = clock
+        self._on_free = on_free
         self._launch = launch or (lambda _index: LineProcess.start(secret_names(config)))
         self._runtime = private_folder("lines")
         self._requests = itertools.count(1)
@@ -237,6 +239,10 @@ class LinePool:
         else:
             leg.hangup()
 
+    def room(self, keep: int = 0) -> int:
+        """Legs that calls out may take now: `keep` are left free, besides those that are for transfers."""
+        return 0 if self._draining else max(0, self._free() - self._config.lines.reserve_legs - keep)
+
     def _free(self) -> int:
         return sum(line.capacity - line.used for line in self.lines)
 
@@ -250,6 +256,8 @@ class LinePool:
             self._all_up.clear()
         if up and self._draining:
             line.send(Drain())
+        if up:
+            self._on_free()
         if self.edge is not None:
             self.edge.line_up(line.index, up)
 
@@ -272,6 +280,7 @@ class LinePool:
         if other is not None:
             self._partners.pop(other.id, None)
             other.bridging(Unbridge(other.number))
+        self._on_free()
 
     # Calls out -----------------------------------------------------------------------------------------------------
 
@@ -285,20 +294,22 @@ class LinePool:
         near: Leg | None = None,
         reserved: bool = False,
         on_leg: Callable[[Leg], None] | None = None,
+        amd: Amd | None = None,
     ) -> Leg | DialOutcome:
         """Ring a number through a trunk, or an agent, and wait for the answer: the leg, or why there is none.
 
         `near` prefers the line process of that leg, so that a bridge is native. `reserved` may take the legs kept for
-        transfers. `on_leg` gets the leg as soon as its INVITE has left. Cancelling the wait ends the leg (CANCEL).
+        transfers. `on_leg` gets the leg as soon as its INVITE has left. With `amd` the leg's events say who answered.
+        Cancelling the wait ends the leg (CANCEL).
         """
         allowed = self._policy.ask(target, trunk, self._clock())
         if not isinstance(allowed, Allowed):
             log.info("not dialled", rule=allowed.rule)
-            return DialOutcome("not_allowed", 0, allowed.words)
+            return DialOutcome("full" if allowed.rule == "limit" else "not_allowed", 0, allowed.words)
         if self._draining:
             return DialOutcome("shutdown", 0, "draining")
         info = LegInfo("out", allowed.uri, peer=allowed.peer, language=language)
-        return await self._place(info, timeout_ms, on_leg, near, reserved)
+        return await self._place(info, timeout_ms, on_leg, near, reserved, amd)
 
     async def _place(
         self,
@@ -307,6 +318,7 @@ class LinePool:
         on_leg: Callable[[Leg], None] | None,
         near: Leg | None,
         reserved: bool,
+        amd: Amd | None,
     ) -> Leg | DialOutcome:
         """Dial on one line after the other: one may have no native call left for a moment after calls have ended.
 
@@ -316,7 +328,7 @@ class LinePool:
         until = asyncio.get_running_loop().time() + FULL_PATIENCE_S
         tried: set[Line] = set()
         while (line := self._line_for(near, reserved, tried)) is not None:
-            dial = Dial(next(self._requests), info.number, info.peer, timeout_ms, info.language)
+            dial = Dial(next(self._requests), info.number, info.peer, timeout_ms, info.language, amd)
             answer = await line.dial(dial, info, self._may_refer).answer(timeout_ms, on_leg)
             if isinstance(answer, Leg) or answer.cause != "full":
                 return answer

@@ -60,6 +60,10 @@ _FEASTS = {
     "new year's day": (1, 1), "new year's eve": (12, 31), "christmas eve": (12, 24), "christmas day": (12, 25),
     "christmas": (12, 25), "boxing day": (12, 26), "valentine's day": (2, 14),
 }  # fmt: skip
+_FEAST = re.compile(rf"(?:\b(?P<which>last|next) )?(?P<feast>{'|'.join(sorted(_FEASTS, key=len, reverse=True))})")
+_WHICH_YEAR = {"last": -1, "this": 0, "next": 1}
+_YEAR_AHEAD = re.compile(r"\b(?P<which>last|this|next) year (?:on |in )?$")
+_YEAR_BEHIND = re.compile(r" (?:of |in )?(?P<which>last|this|next) year\b")
 _FEASTS_ZH = {
     "元旦": (1, 1), "情人节": (2, 14), "妇女节": (3, 8), "劳动节": (5, 1), "五一节": (5, 1), "儿童节": (6, 1),
     "建党节": (7, 1), "建军节": (8, 1), "教师节": (9, 10), "国庆": (10, 1), "国庆节": (10, 1), "十一国庆": (10, 1),
@@ -262,8 +266,22 @@ def _named_en(pattern: re.Pattern[str], said: str, base: datetime.date | None) -
             day = _day_en(parts["day"])
             values = numbers.english(parts["year"]) if parts["year"] else ()
             year, missing = (_year_en(values) if values else 0), not values
+        if missing and base and (told := _year_told(said, match)):
+            start, end, years = told
+            if value := _iso(base.year + years, month, day):
+                yield Span(start, end, value)
+            continue
         value = _nearest(month, day, base) if missing else _iso(year, month, day) if year else ""
         yield from _dated(match, value, whole=not missing)
+
+
+def _year_told(said: str, match: re.Match[str]) -> tuple[int, int, int] | None:
+    """Start and end of a day with the year told beside it, and years from now: "the third of May last year"."""
+    if ahead := _YEAR_AHEAD.search(said, 0, match.start()):
+        return ahead.start(), match.end(), _WHICH_YEAR[ahead["which"]]
+    if behind := _YEAR_BEHIND.match(said, match.end()):
+        return match.start(), behind.end(), _WHICH_YEAR[behind["which"]]
+    return None
 
 
 def _figures(said: str, _base: datetime.date | None) -> Iterator[Span]:
@@ -349,8 +367,18 @@ def _month_named_en(said: str, base: datetime.date | None) -> Iterator[Span]:
 
 
 def _feasts_en(said: str, base: datetime.date | None) -> Iterator[Span]:
-    for match in re.finditer("|".join(sorted(_FEASTS, key=len, reverse=True)), said):
-        yield from _dated(match, _nearest(*_FEASTS[match[0]], base))
+    for match in _FEAST.finditer(said):
+        month, day = _FEASTS[match["feast"]]
+        value = _nearest(month, day, base)
+        if base and (told := _year_told(said, match)):
+            start, end, years = told
+            yield from (Span(start, end, v) for v in [_iso(base.year + years, month, day)] if v)
+            continue
+        if base and match["which"]:
+            years = (_iso(base.year + y, month, day) for y in (-1, 0, 1))
+            ahead = [v for v in years if (v > base.isoformat()) == (match["which"] == "next")]
+            value = ahead[0 if match["which"] == "next" else -1]
+        yield from _dated(match, value)
 
 
 def _day_only_en(said: str, base: datetime.date | None) -> Iterator[Span]:
@@ -370,6 +398,9 @@ def _nearest_day(day: int, base: datetime.date | None) -> str:
 # Mandarin -----------------------------------------------------------------------------------------------------------
 
 _NAMED_YEARS = {"前年": -2, "去年": -1, "今年": 0, "明年": 1, "后年": 2}
+_FEAST_ZH = re.compile(
+    rf"(?:(?P<year>{'|'.join(_NAMED_YEARS)})的?)?(?P<feast>{'|'.join(sorted(_FEASTS_ZH, key=len, reverse=True))})"
+)
 _HALVES_ZH = {"个月": (15, "天"), "年": (6, "个月")}
 _EDGE_ZH = re.compile(r"(?:(?P<month>上个月|这个月|本月|下个月)的?月?|月)(?P<edge>[底末初])")
 _NAMED_MONTHS = {"上个月": -1, "这个月": 0, "本月": 0, "下个月": 1}
@@ -422,8 +453,10 @@ def _relative_zh(said: str, base: datetime.date | None) -> Iterator[Span]:
         year, month = _month_after(base, _NAMED_MONTHS.get(match["month"] or "本月", 0))
         if year:
             yield from _dated(match, _iso(year, month, _last_day(year, month) if match["edge"] in "底末" else 1))
-    for match in re.finditer("|".join(sorted(_FEASTS_ZH, key=len, reverse=True)), said):
-        yield from _dated(match, _nearest(*_FEASTS_ZH[match[0]], base))
+    for match in _FEAST_ZH.finditer(said):
+        month, day = _FEASTS_ZH[match["feast"]]
+        named = _NAMED_YEARS.get(match["year"])
+        yield from _dated(match, _nearest(month, day, base) if named is None else _iso(base.year + named, month, day))
 
 
 def _weekday_zh(said: str, base: datetime.date | None) -> Iterator[Span]:

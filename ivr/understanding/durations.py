@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from decimal import Decimal
 
 from ivr.understanding import numbers
@@ -43,6 +44,7 @@ _PART_ZH = re.compile(
     r"(?![号日底初])"
 )
 
+_WRITTEN = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 _WORDS = {
     "en": {"Y": "year", "M": "month", "W": "week", "D": "day", "H": "hour", "m": "minute", "S": "second"},
     "zh": {"Y": "年", "M": "个月", "W": "周", "D": "天", "H": "小时", "m": "分钟", "S": "秒"},
@@ -86,10 +88,19 @@ def written(amounts: Mapping[str, Decimal]) -> str:
     return f"P{day}{'T' if clock else ''}{clock}"
 
 
+def timedelta_of(value: str) -> timedelta | None:
+    """How long `PT2H30M` is, months counted as 30 days and years as 365; None for other text."""
+    match = _WRITTEN.fullmatch(value)
+    if match is None or not any(match.groups()):
+        return None
+    year, month, week, day, hour, minute, second = (int(count or 0) for count in match.groups())
+    return timedelta(days=365 * year + 30 * month + 7 * week + day, hours=hour, minutes=minute, seconds=second)
+
+
 def in_words(value: str, language: str) -> str:
     """`PT2H30M` as "2 hours 30 minutes" or 2小时30分钟; other text as it is."""
     words = _WORDS.get(language)
-    match = re.fullmatch(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", value)
+    match = _WRITTEN.fullmatch(value)
     if words is None or match is None or not any(match.groups()):
         return value
     counted = [(count, words[unit]) for unit, count in zip(_ORDER, match.groups(), strict=True) if count]

@@ -11,9 +11,9 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from pypinyin import Style, lazy_pinyin
 from rapidfuzz import fuzz
 
+from ivr import readings
 from ivr.understanding.said import numerals
 
 YES, NO, UNSURE = "yes", "no", "unsure"
@@ -129,7 +129,7 @@ def plain(text: str) -> str:
 @lru_cache(maxsize=4_096)
 def pinyin(text: str) -> tuple[str, ...]:
     """Syllables of `text` without tones; Latin runs and figures come lower-cased as they are."""
-    return tuple(s.lower() for s in lazy_pinyin(plain(text).replace(" ", ""), style=Style.NORMAL))
+    return tuple(s.lower() for s in readings.toneless(plain(text).replace(" ", "")))
 
 
 def yes_no(text: str, language: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -26,6 +26,9 @@ LEAST, MOST = -6.0, 9.0
 """Bounds of one value's score: a recogniser that fails refutes nobody, and a name alone proves nobody."""
 
 _READINGS, _LATER = 20, 0.15
+_WEIGHED_READINGS, _NEXT_READING = 10, 2.0
+_DECOY = 0.005
+_LEAST_DIGITS = 2
 _MOST_SYMBOLS = 48
 _BROKEN_OFF = -3.0
 
@@ -67,6 +70,54 @@ def score(kind: Kind, expected: str, readings: Sequence[tuple[str, float]], lang
     heard = [(normal(text, language), later) for later, (text, _) in enumerate(readings[:_READINGS]) if text.strip()]
     found = [value - _LATER * later for said, later in heard if (value := _of(kind, expected, said, language))]
     return round(min(MOST, max(LEAST, *found)), 3) if found else 0.0
+
+
+def weighed(kind: Kind, expected: str, readings: Sequence[tuple[str, float]], language: str) -> tuple[float, int]:
+    """(log-likelihood ratio, rank) of an answer that may be asked for again: its scores add up, in nats.
+
+    Somebody who says another value says it again the next time, so that `score`s of repeated answers do not add up.
+    Here the value stands against decoys: whatever else of its kind was read, each of which one in `1 / _DECOY` would
+    say. So near misses that are read clearly speak against it, however often. A reading further down the list counts
+    `e^-2` of the one before; digits, whose recogniser tells shares, count by those. Rank: the place of the reading that
+    is the value, 1 the best, 0 for none. Nothing heard that could be of the kind is no evidence: (0, 0).
+    """
+    heard = [(normal(text, language), sure) for text, sure in readings[:_WEIGHED_READINGS] if text.strip()]
+    heard = [(said, _later(kind, place, sure, heard[0][1])) for place, (said, sure) in enumerate(heard)]
+    own = canonical(kind, expected)
+    read = [values_in(kind, said, language) for said, _ in heard]
+    rank = next((place for place, values in enumerate(read, 1) if own in values), 0)
+    decoys = {value for values in read if own not in values for value in values}
+    if not decoys and not rank and not any(_of(kind, expected, said, language) for said, _ in heard if kind == "date"):
+        return 0.0, 0
+
+    def likelihood(value: str) -> float:
+        return max(_of(kind, value, said, language) - later for said, later in heard)
+
+    rest = math.fsum(math.exp(likelihood(value)) for value in decoys)
+    return round(likelihood(expected) - math.log1p(_DECOY * rest), 3), rank
+
+
+def values_in(kind: Kind, said: str, language: str) -> tuple[str, ...]:
+    """Every whole value of a kind in the normalised text `said`: ISO dates, or letters and digits in a row."""
+    if kind == "date":
+        return _dates_in(said, language).whole
+    if kind == "digits":
+        rows = (span.value.lstrip("+") for span in numbers.digit_strings(said, language))
+        return tuple(row for row in rows if len(row) >= _LEAST_DIGITS)
+    row = symbols(said, language)
+    return (row,) if any(symbol.isdecimal() for symbol in row) else ()
+
+
+def canonical(kind: Kind, value: str) -> str:
+    """`value` of a record as `values_in` writes it."""
+    return value if kind == "date" else re.sub(r"\W", "", value.lower())
+
+
+def _later(kind: Kind, place: int, sure: float, best: float) -> float:
+    """What a reading's place costs it, in nats."""
+    if kind != "digits" or not 0 < sure <= best < 1:
+        return _NEXT_READING * place
+    return math.log(best / sure)
 
 
 @lru_cache(maxsize=4_096)
@@ -152,22 +203,34 @@ _DAY, _MONTH, _YEAR = (3.3, -0.6, -2.8), (2.4, -1.0, -2.4), (4.3, -0.6, -3.2)
 def _date(expected: str, said: str, language: str) -> float:
     """The best of: a whole date in the words, parts of one, the figures in a row."""
     year, month, day = (int(part) for part in expected.split("-"))
-    found = [_whole(year, month, day, *parts) for parts in _dates_in(said, language)]
-    figures = "".join(span.value.lstrip("+") for span in numbers.digit_strings(said, language))
-    if len(figures) >= 4:
+    heard = _dates_in(said, language)
+    found = [_whole(year, month, day, *parts) for parts in heard.read]
+    if len(heard.figures) >= 4:
         rows = {f"{day:02}{month:02}{year}", f"{day}{month}{year}", f"{day:02}{month:02}{year % 100:02}"}
         rows |= {f"{year}{month:02}{day:02}"}
-        found += [_laid(row, figures[:_MOST_SYMBOLS], _DATE_DIGITS) for row in rows]
+        found += [_laid(row, heard.figures[:_MOST_SYMBOLS], _DATE_DIGITS) for row in rows]
     return max(found, default=0.0)
 
 
-def _dates_in(said: str, language: str) -> Iterator[tuple[int, int, int]]:
-    """Year, month and day of every date in the words; 0 for a part that was not said."""
-    for span in dates.dates(said, language, ""):
-        for value in (span.value, *span.rivals):
-            year, month, day = (int(part) for part in value.split("-"))
-            yield year, month, day
-    yield dates.parts(said, language)
+@dataclass(frozen=True)
+class _Dates:
+    """What of dates there is in some words.
+
+    `whole`: ISO dates as they are best read; `read`: year, month and day of each and of its rivals, 0 for a part that
+    was not said; `figures`: those in a row.
+    """
+
+    whole: tuple[str, ...]
+    read: tuple[tuple[int, int, int], ...]
+    figures: str
+
+
+@lru_cache(maxsize=4_096)
+def _dates_in(said: str, language: str) -> _Dates:
+    spans = list(dates.dates(said, language, ""))
+    read = [tuple(map(int, value.split("-"))) for span in spans for value in (span.value, *span.rivals)]
+    figures = "".join(span.value.lstrip("+") for span in numbers.digit_strings(said, language))
+    return _Dates(tuple(span.value for span in spans), (*read, dates.parts(said, language)), figures)  # type: ignore[arg-type]
 
 
 def _whole(year: int, month: int, day: int, y: int, m: int, d: int) -> float:

@@ -49,7 +49,7 @@ _DESCRIBED_ZH = {
 _DESCRIPTION_ZH = re.compile("(" + "|".join(_DESCRIBED_ZH) + r")的?[\u4e00-\u9fff]的?")
 _OF_A_WORD_ZH = re.compile(r"(?:[\u4e00-\u9fff]是)?([\u4e00-\u9fff])([\u4e00-\u9fff])的(\1|\2)")
 _AHEAD_ZH = re.compile(
-    r"(?:我的?|本人|他的?|她的?)?(?:(?:名字|姓名|全名|大名)(?:是|叫|就是)?|(?:免贵)?姓(?=[\u4e00-\u9fff]{1,2}[叫名])|叫做?|免贵姓|姓)"
+    r"(?:我的?|本人|他的?|她的?)?(?:(?:名字|姓名|全名|大名)(?:是|叫|就是)?|(?:免贵)?姓(?=[\u4e00-\u9fff]{1,2}[叫名])|叫做?|(?:免贵|敝)?姓)"
 )
 _OPENING_ZH = re.compile(r"^(?:嗯+|呃+|啊|哦|那个|你好|您好|喂|好的?|我是|我|是|就是|这里是|先生|女士)+")
 _CLOSING_ZH = re.compile(r"(?:先生|女士|小姐|啊|呀|吧|的|了|呢|谢谢|哈)+$")
@@ -101,7 +101,8 @@ def _names_zh(said: str) -> Iterator[Span]:
         alike = [i for i, c in enumerate(rest) if sounds.syllables(c) == sounds.syllables(character)]
         if alike and character not in rest:
             rest = rest[: alike[-1]] + character + rest[alike[-1] + 1 :]
-    if not re.fullmatch(r"[\u4e00-\u9fff]{2,4}", rest) or _NO_NAMES_ZH.search(rest):
+    surname = ahead is not None and ahead[0].endswith("姓") and rest in _SURNAMES_ZH
+    if not (surname and rest) and (not re.fullmatch(r"[\u4e00-\u9fff]{2,4}", rest) or _NO_NAMES_ZH.search(rest)):
         return
     if ahead is None and rest[0] not in _SURNAMES_ZH and expected.yes_no(rest, "zh"):
         return

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from opencc import OpenCC
-from pypinyin import Style, lazy_pinyin
+
+from ivr import readings
 
 MAX_CHARS = 500
 """Values are looked for in so much of an utterance; what is longer is no answer to a question."""
@@ -114,7 +115,7 @@ def sounding(said: str) -> str:
 
     As long as `said`, so that positions hold for both. For answers to a question only: 是 is 十 here.
     """
-    syllables = lazy_pinyin(list(said), style=Style.NORMAL, errors=list)
+    syllables = readings.each(list(said))
     if len(syllables) != len(said):
         return said
     kept = frozenset(_SOUNDS.values())

@@ -10,8 +10,8 @@ import re
 from functools import lru_cache
 
 import numpy as np
-from pypinyin import Style, lazy_pinyin
-from pypinyin.contrib.tone_convert import to_finals, to_initials
+
+from ivr import readings
 
 _FIGURES = str.maketrans("0123456789", "零一二三四五六七八九")
 
@@ -46,7 +46,7 @@ _PART_WEIGHTS = {"medial": 0.45, "vowel": 0.55, "coda": 0.45}
 
 def syllables(said: str) -> tuple[str, ...]:
     """One toneless syllable for each character of `said`; figures as Mandarin digits, other characters as they are."""
-    found = lazy_pinyin(said.translate(_FIGURES), style=Style.NORMAL, errors=list)
+    found = readings.each(said.translate(_FIGURES))
     return tuple(found) if len(found) == len(said) else tuple(said)
 
 
@@ -70,12 +70,11 @@ def _finals_apart(a: str, b: str) -> float:
     return min(1.0, far)
 
 
-@lru_cache(maxsize=2_048)
 def _articulated(syllable: str) -> tuple[str, str] | None:
     """Initial and final, None for what is no Mandarin syllable."""
     if not (syllable.isascii() and syllable.isalpha()) or (len(syllable) == 1 and syllable not in "aeo"):
         return None
-    return to_initials(syllable), to_finals(syllable, v_to_u=False)
+    return readings.initial_and_final(syllable)
 
 
 def apart(a: str, b: str) -> float:

@@ -22,7 +22,7 @@ from ivr.understanding import features
 from ivr.understanding.embedding import embed_queries
 from ivr.understanding.intents import OUT_OF_SCOPE, Block, Example, Model
 
-RECIPE = "kernel-3"
+RECIPE = "kernel-4"
 """Goes into the version: models of another recipe are other models."""
 MANY = 40
 """Examples an intent from which words tell intents apart that vectors do not; with fewer, vectors know more."""

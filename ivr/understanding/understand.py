@@ -21,6 +21,8 @@ from ivr.understanding.slots import Slot
 
 SURE_OF_END = 0.5
 """`Hypothesis.ended` from which a sentence counts as finished."""
+PLAIN = 0.9
+"""Score of a match from which words that may be a yes or a no are what they say instead: "I will ring you back"."""
 UNCLEAR = 0.4
 """Confidence below which a sentence that means nothing is not a question without an answer: it was not understood."""
 
@@ -39,6 +41,7 @@ _AT_ONCE = ("yes_no", "choice")
 _AHEAD_OF_YEAR = re.compile(r"^(?:(?:it|it's|that|is|was|in|of|and|the|year) )+", re.IGNORECASE)
 _IN_ANY_WORDS = ("open", "text", "place")
 _RESTRICTED = ("yes_no", "choice", "digits")
+_BARE = (expected.YES, expected.NO, expected.UNSURE)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,11 @@ def understand(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hyp
     if corrected is not None:
         return corrected.understood
     understood = _expected(vocabulary, expectation, asked, hypothesis)
+    if expectation.digress and expectation.kind == "yes_no":
+        texts = [text for text, _ in said if expected.plain(text) not in _BARE]
+        answer = vocabulary.knowledge.find(texts, expectation.language)
+        if answer is not None and answer.entry.intent and answer.score >= PLAIN:
+            return replace(understood, intent=answer.entry.intent, source=answer.entry.id)
     if expectation.digress and expectation.kind not in _AT_ONCE and not _fills_most(understood, asked):
         found = vocabulary.asked_for(_readings(hypothesis), expectation.language)
         if found.entry is not None and found.confidence >= STRONG:
@@ -266,8 +274,10 @@ def _named_aside(
     own = understood.slots.get(asked.name)
     if asked in places and own is not None and own.confidence >= _SURE_ASIDE * hypothesis.confidence:
         found.setdefault(asked.name, own)
-    known = " ".join(" ".join(expected.pinyin(q)) for q in entry.questions.get(language, ()))
-    return {n: f for n, f in found.items() if " ".join(expected.pinyin(f.text)) not in known}
+    written = "\n".join(entry.questions.get(language, ()))
+    known = " ".join(" ".join(expected.pinyin(q)) for q in written.splitlines())
+    # As written too: cut out of its phrase, a character may be read otherwise (跨行转账).
+    return {n: f for n, f in found.items() if f.text not in written and " ".join(expected.pinyin(f.text)) not in known}
 
 
 def _digression(hypothesis: Hypothesis, language: str, found: Asked) -> Understood:

@@ -16,7 +16,8 @@ import msgspec
 from aiohttp import web
 from multidict import MultiMapping
 
-from ivr.outbound.job import Disposition, Job, Kind, NewJob, State, Suppression
+from ivr.errors import Unavailable
+from ivr.outbound.job import Created, Disposition, Job, Kind, NewJob, State, Suppression
 from ivr.outbound.live import OutboundCalls
 from ivr.outbound.orders import BadOrder, decoded
 from ivr.outbound.zones import phone_fault
@@ -102,19 +103,19 @@ class JobsApi:
             web.get("/v1/evidence/key", _scoped("jobs:read", self.public_key)),
         ]
         for base, kind in kinds:
-            of_kind = _OfKind(self._outbound, kind)
+            of_kind, one = _OfKind(self._outbound, kind), f"{base}/{{id:job_[^/]+}}"
             routes += [
                 web.post(base, _scoped("jobs:create", of_kind.create)),
                 web.get(base, _scoped("jobs:read", of_kind.jobs)),
                 web.post(f"{base}/bulk", _scoped("jobs:create", of_kind.bulk)),
-                web.get(f"{base}/{{id}}", _scoped("jobs:read", of_kind.job)),
-                web.get(f"{base}/{{id}}/why", _scoped("jobs:read", of_kind.why)),
-                web.get(f"{base}/{{id}}/events", _scoped("jobs:read", of_kind.events)),
-                web.get(f"{base}/{{id}}/webhooks", _scoped("jobs:read", of_kind.webhooks)),
-                web.get(f"{base}/{{id}}/evidence", _scoped("jobs:read", of_kind.evidence)),
-                web.post(f"{base}/{{id}}/cancel", _scoped("jobs:cancel", of_kind.cancel)),
-                web.post(f"{base}/{{id}}/retry", _scoped("jobs:operate", of_kind.retry)),
-                web.post(f"{base}/{{id}}/redeliver", _scoped("jobs:operate", of_kind.redeliver)),
+                web.get(one, _scoped("jobs:read", of_kind.job)),
+                web.get(f"{one}/why", _scoped("jobs:read", of_kind.why)),
+                web.get(f"{one}/events", _scoped("jobs:read", of_kind.events)),
+                web.get(f"{one}/webhooks", _scoped("jobs:read", of_kind.webhooks)),
+                web.get(f"{one}/evidence", _scoped("jobs:read", of_kind.evidence)),
+                web.post(f"{one}/cancel", _scoped("jobs:cancel", of_kind.cancel)),
+                web.post(f"{one}/retry", _scoped("jobs:operate", of_kind.retry)),
+                web.post(f"{one}/redeliver", _scoped("jobs:operate", of_kind.redeliver)),
             ]
         return tuple(routes)
 
@@ -158,7 +159,7 @@ class JobsApi:
         return _json(PublicKey(algorithm="Ed25519", public_key=self._outbound.signer.public_key))
 
     def _pause_order(self, request: web.Request) -> PauseOrder:
-        order = _body(request[BODY] or b"{}", PauseOrder)
+        order = _body(request[BODY], PauseOrder)
         self._check_policy(order.policy)
         return order
 
@@ -221,15 +222,13 @@ class _OfKind:
             except Refusal as refusal:
                 detail, errors = refusal.detail, refusal.errors
                 results[number] = BulkLine(line=number, status=refusal.status, detail=detail, errors=errors)
-        created = await self._outbound.jobs.create([new for _, new in orders])
-        for (number, _), each in zip(orders, created, strict=True):
-            if each.what == "conflict":
-                says = f"job {each.job.id} has this key, by another request"
-                errors = (FieldError(field="idempotency_key", detail=says),)
-                results[number] = BulkLine(line=number, status=409, detail=says, errors=errors)
-            else:
-                replayed = each.what == "replayed"
-                results[number] = BulkLine(line=number, status=202, id=each.job.id, replayed=replayed)
+        try:
+            created = await self._outbound.jobs.create([new for _, new in orders])
+            results |= {number: _line_of(number, each) for (number, _), each in zip(orders, created, strict=True)}
+        except Unavailable as error:
+            if not response.prepared:
+                raise
+            results |= {number: BulkLine(line=number, status=503, detail=str(error)) for number, _ in orders}
         if not response.prepared:
             await response.prepare(request)
         await response.write(b"".join(_line(results[number]) for number, _ in waiting))
@@ -263,7 +262,7 @@ class _OfKind:
         return _json(record)
 
     async def cancel(self, request: web.Request) -> web.Response:
-        return await self._changed(request, self._outbound.jobs.cancel)
+        return await self._changed(request, self._outbound.cancel)
 
     async def retry(self, request: web.Request) -> web.Response:
         return await self._changed(request, self._outbound.jobs.retry)
@@ -283,7 +282,6 @@ class _OfKind:
             changed = await change(job.id, request[CLIENT].name)
         except Finished as error:
             raise Refusal(409, str(error)) from None
-        self._outbound.delivery.wake()
         return _json(changed, 202)
 
     def _order(self, body: bytes, client: Client, key: str = "") -> NewJob:
@@ -320,6 +318,15 @@ def _body(body: bytes, kind: type[msgspec.Struct]) -> Any:
 def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     encoded = msgspec.json.encode(body)
     return web.Response(body=encoded, content_type="application/json", status=status, headers=headers)
+
+
+def _line_of(number: int, created: Created) -> BulkLine:
+    """What became of a line that was in order."""
+    if created.what == "conflict":
+        says = f"job {created.job.id} has this key, by another request"
+        errors = (FieldError(field="idempotency_key", detail=says),)
+        return BulkLine(line=number, status=409, detail=says, errors=errors)
+    return BulkLine(line=number, status=202, id=created.job.id, replayed=created.what == "replayed")
 
 
 def _line(result: BulkLine) -> bytes:

@@ -16,11 +16,10 @@ from ivr.errors import Unavailable
 from ivr.kb.entry import ID, LANGUAGES, KbEntry, KbFound, KbQuery, faults, tidy
 from ivr.store.kb import KbEntries, KbSaved
 from ivr.store.store import Store
+from ivr.web import query
 from ivr.web.guard import BODY
 from ivr.web.problem import Refusal
 
-PAGE_LIMIT = 200
-PAGE_DEFAULT = 50
 T = TypeVar("T")
 _FIELD = re.compile(r"(?P<says>.*?)(?: - at `\$\.?(?P<field>.*?)`)?", re.DOTALL)
 
@@ -67,10 +66,10 @@ class KbApi:
         return self._given
 
     async def search(self, request: web.Request) -> web.Response:
-        query = body_of(request, KbQuery)
-        if not query.text.strip():
+        asked = body_of(request, KbQuery)
+        if not asked.text.strip():
             raise Refusal(400, "empty", field="text")
-        return json_of(await self._searching.search(query))
+        return json_of(await self._searching.search(asked))
 
     async def entries(self, request: web.Request) -> web.Response:
         after, limit, language = _page_query(request.query)
@@ -155,16 +154,12 @@ def _id(request: web.Request) -> str:
     return name
 
 
-def _page_query(query: MultiMapping[str]) -> tuple[str, int, str | None]:
+def _page_query(given: MultiMapping[str]) -> tuple[str, int, str | None]:
     """(cursor, limit, language). Raises Refusal."""
-    for field in query:
-        if field not in ("cursor", "limit", "language"):
-            raise Refusal(400, "unknown parameter; known: cursor, limit, language", field=field[:128])
-    cursor, limit, language = query.get("cursor", ""), query.get("limit", str(PAGE_DEFAULT)), query.get("language")
-    if cursor and not ID.fullmatch(cursor):
+    query.known(given, ("cursor", "limit", "language"))
+    cursor, language = given.get("cursor", ""), given.get("language")
+    if "cursor" in given and not ID.fullmatch(cursor):
         raise Refusal(400, "not a cursor that a page gave out", field="cursor")
-    if not (limit.isascii() and limit.isdigit() and len(limit) <= 4 and 1 <= int(limit) <= PAGE_LIMIT):
-        raise Refusal(400, f"a whole number from 1 to {PAGE_LIMIT}", field="limit")
     if language is not None and language not in LANGUAGES:
         raise Refusal(400, f"one of {', '.join(LANGUAGES)}", field="language")
-    return cursor, int(limit), language
+    return cursor, query.limit_of(given), language

@@ -13,7 +13,7 @@ from ivr.store.kb import KbSaved
 from ivr.store.records import CallDetail, CallInputs, CallPage
 from ivr.web import openapi_jobs
 from ivr.web import openapi_parts as parts
-from ivr.web.kb import PAGE_DEFAULT, PAGE_LIMIT, KbRollback
+from ivr.web.kb import KbRollback
 from ivr.web.openapi_parts import JSON
 from ivr.web.problem import Problem
 from ivr.web.query import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, TEXT_MAX
@@ -59,7 +59,7 @@ _ENTRY_ID = {
 }
 _ENTRIES_QUERY = (
     parts.query("cursor", "`next` of the page before", type="string", minLength=1, maxLength=128),
-    parts.query("limit", "Entries on a page", type="integer", minimum=1, maximum=PAGE_LIMIT, default=PAGE_DEFAULT),
+    parts.query("limit", "Entries on a page", type="integer", minimum=1, maximum=LIMIT_MAX, default=LIMIT_DEFAULT),
     parts.query("language", "Only entries of this language", type="string", enum=list(LANGUAGES)),
 )
 _TEXT = {"type": "string", "minLength": 1, "maxLength": TEXT_MAX}

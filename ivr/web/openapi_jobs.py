@@ -54,6 +54,24 @@ _FILTERS = (
     *(parts.query(n, "Exactly this", **_TEXT) for n in ("policy", "phone", "contact", "idempotency_key")),
 )
 
+_TRANSACTION = {"amount": "129.90", "currency": "CNY", "merchant": "京东", "at": "2026-11-23T09:30:00+08:00",
+                "card_last4": "4242"}  # fmt: skip
+_EXAMPLES = {
+    "NewVerification": {
+        "zh": {"idempotency_key": "tx-20261123-0017", "phone": "+8613812345678", "language": "zh", "policy": "fraud",
+               "transaction": _TRANSACTION, "proof": {"birth_date": "1987-04-29"}, "name": "王小明", "phrase": "海棠"},
+        "en": {"idempotency_key": "tx-20261123-0018", "phone": "+442071838750", "language": "en", "policy": "fraud",
+               "transaction": _TRANSACTION | {"currency": "GBP", "merchant": "Harbour Books"},
+               "proof": {"id_last4": "731X"}, "priority": 9, "metadata": {"case": "A-7"}},
+    },
+    "NewPlanJob": {
+        "zh": {"idempotency_key": "s-1", "phone": "+8613812345679", "language": "zh", "policy": "fraud",
+               "plan": "main", "variables": {"branch": "朝阳"}},
+        "en": {"idempotency_key": "s-2", "phone": "+442071838751", "language": "en", "policy": "fraud",
+               "plan": "main", "variables": {"branch": "Leeds"}},
+    },
+}  # fmt: skip
+
 
 def _answer(text: str, name: str) -> dict[str, Any]:
     return parts.body(text, JSON, parts.ref(name))
@@ -70,9 +88,11 @@ def _of_kind(base: str, order: str, one: str) -> dict[str, Any]:
     }, "jobs")  # fmt: skip
     bulk["post"]["requestBody"] = {"required": True, "content": {_NDJSON: {"schema": parts.ref(order)}}}
     changed = {"202": _answer("The job as it is now", "Job"), **problems(*_SEEN, "409")}
+    create = post(f"Order a {one}", {"202": job, **problems(*_ASKED, "409")}, "jobs", (_KEY,), order)
+    examples = {language: {"value": body} for language, body in _EXAMPLES[order].items()}
+    create["post"]["requestBody"]["content"][JSON]["examples"] = examples
     return {
-        base: get("Jobs, the newest first", {"200": page, **problems(*_ASKED)}, "jobs", _FILTERS)
-        | post(f"Order a {one}", {"202": job, **problems(*_ASKED, "409")}, "jobs", (_KEY,), order),
+        base: get("Jobs, the newest first", {"200": page, **problems(*_ASKED)}, "jobs", _FILTERS) | create,
         f"{base}/bulk": bulk,
         f"{base}/{{id}}": get("A job", {"200": job, **problems(*_SEEN)}, "jobs", ids),
         f"{base}/{{id}}/why": get(

@@ -53,6 +53,18 @@ def test_a_caller_of_the_bank_is_answered(tmp_path):
     assert found["bank, English: calls that end in an answer, a person or goodbye"]["measured"] == "1 of 1"
 
 
+def test_orders_are_taken_and_claimed_with_a_full_queue(tmp_path):
+    found = rows(tmp_path, "queue")
+    assert found["orders taken"]["holds"]
+    assert len(found) == 5
+
+
+def test_after_a_server_and_a_line_were_killed_every_job_has_one_outcome_and_no_ring_is_unaccounted_for(tmp_path):
+    found = rows(tmp_path, "outbound", "--only", "kills")
+    assert len(found) == 4
+    assert [what for what, row in found.items() if not row["holds"]] == []
+
+
 @pytest.mark.parametrize("name", sorted(bench.BENCHES))
 def test_every_bench_explains_itself(name, capsys):
     with pytest.raises(SystemExit) as ended:

@@ -16,7 +16,7 @@ from ivr.config_outbound import Breaker, Outbound, Policy, Retry
 from ivr.errors import Unavailable
 from ivr.outbound import evidence
 from ivr.outbound.evidence import Signer
-from ivr.outbound.job import Claim, Idle, Job, NewJob
+from ivr.outbound.job import CallResult, Claim, Idle, Job, NewJob
 from ivr.outbound.policy import Rules
 from ivr.outbound.proof import ProofBox
 from ivr.store.job_ends import Ending
@@ -41,6 +41,11 @@ POLICIES = {
     "fragile": msgspec.structs.replace(FREE, breaker=Breaker(attempts=2), retry=Retry(failed_s=())),
 }
 RULES = Rules(Outbound(policies=POLICIES, calls_at_once=60))
+
+
+def called(**came_to) -> CallResult:
+    """A call that ended well."""
+    return CallResult("hangup", "us", "completed", **came_to)
 
 
 class Desk:
@@ -132,7 +137,7 @@ async def test_a_job_goes_from_created_to_its_one_disposition(desk):
     assert (await desk.pages.job(job.id)).state == "in_call"
     desk.later(20)
     assert await desk.jobs.renew(claim) is False
-    over = await desk.jobs.finish(claim, "reached", "denied", facts={"step": "was_it_you"})
+    over = await desk.jobs.finish(claim, "reached", "denied", call=called(facts={"step": "was_it_you"}))
     assert (over.state, over.disposition, over.disposition_at) == ("done", "denied", desk.now)
     assert await desk.kinds(job.id) == ["created", "claimed", "dialing", "answered", "attempt_ended", "completed"]
     attempt = (await desk.pages.events(job.id)).attempts[0]
@@ -366,10 +371,10 @@ async def test_caps_count_a_contact_over_its_numbers_and_clients_apart(desk):
     for number in range(3):
         await desk.add(contact="c7", policy=limited, phone=f"+8613900000{number:03}")
         await desk.jobs.finish(await desk.claim(), "reached", "confirmed")
-    around = await desk.pages.surroundings((await desk.add(contact="c7")).id, RULES.trunk_of, True, desk.now)
+    around = await desk.pages.surroundings((await desk.add(contact="c7")).id, RULES.trunk_of, desk.now)
     assert len(around.callee.contact_started) == 3
     theirs = await desk.add(contact="c7", client="insurer")
-    assert (await desk.pages.surroundings(theirs.id, RULES.trunk_of, True, desk.now)).callee.contact_started == ()
+    assert (await desk.pages.surroundings(theirs.id, RULES.trunk_of, desk.now)).callee.contact_started == ()
 
 
 async def test_pages_are_filtered_and_end(desk):
@@ -402,7 +407,9 @@ async def test_a_proof_is_on_no_disk_in_clear_and_goes_with_the_outcome(desk):
 async def test_evidence_is_a_chain_of_signed_records(desk):
     for disposition in ("confirmed", "denied"):
         await desk.add()
-        await desk.jobs.finish(await desk.claim(), "reached", disposition, facts={"amd": {"verdict": "human"}})
+        await desk.jobs.finish(
+            await desk.claim(), "reached", disposition, call=called(facts={"amd": {"verdict": "human"}})
+        )
     await desk.add()
     await desk.jobs.cancel("job_0003", "bank")
     records = [await desk.pages.evidence(f"job_{n:04}") for n in (1, 2, 3)]
@@ -486,6 +493,97 @@ async def test_two_servers_keep_a_limit_together(backend):
         assert sum(map(len, ids)) == 1
 
 
+async def test_who_asks_to_be_rung_later_is_rung_then(desk):
+    job = await desk.add()
+    later = desk.now + timedelta(hours=2)
+    held = await desk.jobs.finish(await desk.claim(), "postponed", call=called(again_at=later.isoformat()))
+    assert (held.state, held.held_by, held.due_at) == ("held", "not_before", later)
+    await desk.idle()
+    desk.later(2 * 3_600)
+    assert (await desk.claim()).job.id == job.id
+
+
+async def test_who_asks_for_a_time_after_the_end_is_not_rung_again(desk):
+    await desk.add()
+    over = await desk.jobs.finish(
+        await desk.claim(), "postponed", call=called(again_at=f"{desk.now + timedelta(hours=7):%Y-%m-%dT%H:%M}Z")
+    )
+    assert (over.disposition, over.state) == ("not_verified", "done")
+
+
+async def test_who_asks_never_to_be_rung_is_on_the_list_by_the_same_transaction(desk):
+    job, other = await desk.add(phone=PHONE), await desk.add(phone=PHONE, policy="office")
+    over = await desk.jobs.finish(await desk.claim(), "reached", "declined", call=called(suppress="客户要求"))
+    assert over.disposition == "declined"
+    entry = await desk.pages.suppression(PHONE, "office", desk.now)
+    assert (entry.reason, entry.policy, entry.expires_at) == ("客户要求", "", None)
+    assert "suppressed" in await desk.kinds(job.id)
+    await desk.idle()
+    assert (await desk.pages.job(other.id)).disposition == "declined"
+
+
+async def test_answers_that_proved_nothing_count_over_all_calls_to_a_customer(desk):
+    await desk.add(phone=PHONE)
+    await desk.jobs.finish(await desk.claim(), "hung_up", call=called(failed_proofs=2))
+    again = await desk.add(phone=PHONE)
+    desk.later(1)
+    claims = [await desk.claim()]
+    assert (claims[0].job.id, claims[0].failed_proofs) == (again.id, 2)
+    await desk.jobs.finish(claims[0], "reached", "not_verified", call=called(failed_proofs=1))
+    third, reminder = await desk.add(phone=PHONE), await desk.add(phone=PHONE, kind="plan")
+    assert (await desk.claim()).job.id == reminder.id
+    over = await desk.pages.job(third.id)
+    assert (over.disposition, over.attempts) == ("not_verified", 0)
+    assert "failed_proofs" in await desk.kinds(again.id)
+    desk.later(86_400)
+    assert await desk.add(phone=PHONE, expires_at=desk.now + timedelta(hours=1))
+    assert (await desk.claim()).failed_proofs == 0
+
+
+async def test_a_claim_that_is_given_back_leaves_no_attempt(desk):
+    job = await desk.add()
+    claim = await desk.claim()
+    await desk.jobs.dialing(claim, "call1")
+    for _ in range(2):
+        await desk.jobs.release(claim, "nothing rang: no leg is free", timedelta(seconds=5))
+    found = await desk.pages.job(job.id)
+    assert (found.state, found.attempts, found.held_by) == ("held", 0, "line")
+    assert (await desk.pages.events(job.id)).attempts == ()
+    await desk.idle()
+    desk.later(5)
+    again = await desk.claim()
+    assert again.job.fence > claim.job.fence
+    with pytest.raises(Stale):
+        await desk.jobs.answered(claim)
+
+
+async def test_an_attempt_that_is_held_is_not_taken_for_dead_by_its_own_process(desk):
+    job = await desk.add()
+    claim = await desk.claim()
+    desk.jobs.hold(claim)
+    desk.later(LEASE_S + 1)
+    assert await desk.jobs.sweep() == 0
+    desk.jobs.lose(claim)
+    assert await desk.jobs.sweep() == 1
+    assert (await desk.pages.job(job.id)).disposition == "unreachable"
+
+
+async def test_old_jobs_go_with_all_that_was_written_of_them_and_the_chain_goes_on(desk):
+    old = await desk.add(callback_url="https://bank.example/x", phone=PHONE)
+    await desk.jobs.finish(await desk.claim(), "reached", "confirmed")
+    desk.later(86_400 * 8)
+    waiting = await desk.add()
+    assert await desk.jobs.purge(7) == 1
+    assert await desk.pages.job(old.id) is None
+    assert (await desk.pages.events(old.id)).attempts == ()
+    assert await desk.pages.evidence(old.id) is None
+    assert await desk.pages.webhooks(old.id) == ()
+    for table in ("jobs", "attempts", "job_events", "webhooks", "evidence"):
+        assert PHONE not in str(desk.backend.execute(f"SELECT * FROM {table}"))
+    await desk.jobs.finish(await desk.claim(), "reached", "denied")
+    assert (await desk.pages.evidence(waiting.id)).index == 2
+
+
 async def test_another_server_takes_over_after_the_lease(backend):
     async with desks(backend, "a", "b") as (one, two):
         job = await one.add(policy="again")
@@ -525,12 +623,12 @@ async def main():
     desk = Desk(store, "dying")
     while True:
         desk.now = datetime.now(UTC)
-        job = await desk.add(callback_url="https://bank.example/hook", id=f"job_{{os.getpid()}}_{{desk.made}}",
+        await desk.add(callback_url="https://bank.example/hook", id=f"job_{{os.getpid()}}_{{desk.made}}",
                              idempotency_key=f"{{os.getpid()}}-{{desk.made}}")
         claim = await desk.claim()
         await desk.jobs.dialing(claim, "call")
         await desk.jobs.finish(claim, "reached", "confirmed")
-        print(job.id, flush=True)
+        print(claim.job.id, flush=True)
 
 asyncio.run(main())
 """

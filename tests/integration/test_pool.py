@@ -11,15 +11,20 @@ import wave
 from contextlib import asynccontextmanager
 from os import kill
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
-from ivr.config import Config, Lines, Number, Sip, Trunk
+from ivr.config import Config, Lines, Number, Sip, Trunk, TrunkLimits
 from ivr.line.fake import FakeWorld
 from ivr.line.messages import (
+    Amd,
+    AnsweredBy,
     Audio,
     Dtmf,
     LegEnded,
+    MachineAfterAll,
+    MachineReady,
     NoInput,
     PlayoutEnded,
     PlayoutPaused,
@@ -38,15 +43,42 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SAID = "Good morning. I would like to know the balance of my account, please."
 
 
-@pytest.fixture(scope="module")
-def speech(tmp_path_factory) -> str:
-    """A spoken sentence as a prompt file: 16 kHz mono 16 bit."""
-    raw = tmp_path_factory.mktemp("speech") / "raw.wav"
-    subprocess.run(["espeak-ng", "-v", "en", "-w", str(raw), SAID], check=True)
+GREETING = "Hello, you have reached the Smiths. We are not in at the moment, please leave a message after the tone."
+OFTEN = TrunkLimits(calls_per_hour=1_000, calls_per_hour_per_prefix=1_000)
+SOON = Amd(silence_ms=1_000)
+
+
+def spoken(folder, text: str) -> str:
+    """A sentence as a prompt file: 16 kHz mono 16 bit."""
+    raw = folder / "raw.wav"
+    subprocess.run(["espeak-ng", "-v", "en", "-w", str(raw), text], check=True)
     path = raw.with_name("prompt.wav")
     assert shutil.which("sox"), "the package sox is missing"
     subprocess.run(["sox", str(raw), "-r", "16000", "-c", "1", "-b", "16", str(path)], check=True)
     return str(path)
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory) -> str:
+    return spoken(tmp_path_factory.mktemp("speech"), SAID)
+
+
+@pytest.fixture(scope="module")
+def hello(tmp_path_factory) -> str:
+    return spoken(tmp_path_factory.mktemp("hello"), "Hello?")
+
+
+@pytest.fixture(scope="module")
+def voicemail(tmp_path_factory) -> str:
+    """A greeting and beeps: a busy machine may tear one."""
+    path = spoken(tmp_path_factory.mktemp("voicemail"), GREETING)
+    beep = (6_000 * np.sin(2 * np.pi * 1_000 * np.arange(12_800) / 16_000)).astype(np.int16)
+    with wave.open(path, "rb") as file:
+        said = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+    with wave.open(path, "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(np.concatenate([said, *[np.zeros(8_000, np.int16), beep] * 3]).tobytes())
+    return path
 
 
 def config(port: int, other: int, rtp: int, **lines) -> Config:
@@ -54,7 +86,7 @@ def config(port: int, other: int, rtp: int, **lines) -> Config:
         sip=Sip(port=port, rtp_port=rtp),
         lines=Lines(**{"processes": 1, "reserve_legs": 0} | lines),
         number=(Number(pattern="4xx", plan="main"), Number(pattern="401", plan="main", language="zh")),
-        trunk=(Trunk(name="b", host="127.0.0.1", port=other, from_user="100", prefixes=("4", "5")),),
+        trunk=(Trunk(name="b", host="127.0.0.1", port=other, from_user="100", prefixes=("4", "5"), limits=OFTEN),),
     )
 
 
@@ -93,9 +125,9 @@ class Pools:
             leg.answer()
         await leg.wait_ended()
 
-    async def call(self, number: str = "400") -> tuple[Leg, Leg]:
+    async def call(self, number: str = "400", amd: Amd | None = None) -> tuple[Leg, Leg]:
         """An answered call: A's leg and B's."""
-        leg = await self.a.dial(number)
+        leg = await self.a.dial(number, amd=amd)
         assert isinstance(leg, Leg), leg
         return leg, await self.rung.get()
 
@@ -230,6 +262,7 @@ async def test_a_prompt_is_heard_as_one_utterance_with_its_audio(pools, speech):
         prompt_ms = file.getnframes() * 1000 // file.getframerate()
     audio_ms = sum(len(e.pcm) for e in seen if isinstance(e, Audio)) // 32
     assert ended.reason == "endpoint"
+    assert not any(isinstance(e, AnsweredBy) for e in seen)
     assert prompt_ms - 400 <= ended.end_ms - ended.start_ms <= prompt_ms + 100
     assert audio_ms >= ended.end_ms - ended.start_ms
     over = await until(ours, PlayoutEnded)
@@ -279,6 +312,46 @@ async def test_silence_is_no_input_once_a_turn(pools):
     turn = theirs.listen(no_input_ms=200)
     assert (await until(theirs, NoInput)).turn == turn
     assert ours.ended is None
+
+
+async def test_a_human_who_answers_is_told_from_a_machine_and_heard_by_a_turn_meanwhile(pools, hello):
+    ours, theirs = await pools.call(amd=Amd())
+    turn = ours.listen(no_input_ms=0)
+    theirs.play([Segment(hello)])
+    seen: list = []
+    answered = await until(ours, AnsweredBy, seen)
+    assert (answered.by, answered.cause) == ("human", "stopped")
+    assert 500 < answered.at_ms < 4_000
+    assert [event.turn for event in seen if isinstance(event, SpeechStarted)] == [turn]
+
+
+async def test_a_machine_that_answers_is_ready_after_its_beep(pools, voicemail):
+    ours, theirs = await pools.call(amd=Amd(greeting_end_ms=10_000))
+    theirs.play([Segment(voicemail)])
+    answered = await until(ours, AnsweredBy)
+    assert (answered.by, answered.cause) == ("machine", "cadence")
+    seen: list = []
+    ready = await until(ours, MachineReady, seen)
+    assert ready.cause == "beep"
+    assert ready.at_ms > answered.at_ms
+    assert not any(isinstance(event, AnsweredBy | MachineAfterAll) for event in seen)
+
+
+async def test_early_media_is_no_answer_and_nobody_who_says_nothing_is_unsure(pools, hello, tmp_path):
+    quiet = str(tmp_path / "quiet.wav")
+    with wave.open(quiet, "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(16_000))
+    pools.answer_at_once = False
+    dialling = asyncio.create_task(pools.a.dial("400", amd=SOON))
+    theirs = await pools.rung.get()
+    theirs.ring(early_media=True)
+    theirs.play([Segment(hello), Segment(quiet)])
+    await until(theirs, PlayoutEnded)
+    theirs.answer()
+    ours = await dialling
+    answered = await until(ours, AnsweredBy)
+    assert (answered.by, answered.cause, answered.at_ms) == ("unsure", "silence", SOON.silence_ms)
 
 
 @both_kinds

@@ -155,7 +155,9 @@ def drive(plan, language: str, script) -> list:
     waits = None
     for word in (Started(), *script):
         at += timedelta(seconds=3)
-        if isinstance(word, (Fetched, Connected)):
+        if isinstance(word, Started):
+            given = word
+        elif isinstance(word, (Fetched, Connected)):
             if not isinstance(waits, Fetch if isinstance(word, Fetched) else Connect):
                 continue
             given = word
@@ -167,7 +169,7 @@ def drive(plan, language: str, script) -> list:
         elif word == "silence":
             given = Silence()
         else:
-            given = word if isinstance(word, Started) else KeysEnded() if word == "ended" else Key(word)
+            given = KeysEnded() if word == "ended" else Key(word)
         body = journal.entry(plan, state, given, at)
         state, actions = engine.step(plan, state, given, at)
         if actions and isinstance(actions[-1], (Listen, Fetch, Connect)):

@@ -87,7 +87,7 @@ def test_a_plan_that_is_not_there_and_a_language_it_does_not_speak(house):
     assert status == 1
     assert said[:2] == [
         f"config.toml:{first}: number.0.plan: there is no plan `mian`"
-        " (there are: bank, identity, main; a plan is the file dialplans/mian.yaml)",
+        " (there are: bank, identity, main, verify; a plan is the file dialplans/mian.yaml)",
         f"config.toml:{second}: number.1.language: plan `main` does not speak `ko` (it speaks en, zh)",
     ]
 
@@ -294,9 +294,9 @@ def test_outbound_calls_say_what_they_lack(house, monkeypatch):
     monkeypatch.setenv("IVR_EVIDENCE_KEY", "A" * 43 + "=")
     monkeypatch.delenv("IVR_PROOF_KEY", raising=False)
     with (house / "config.toml").open("a") as file:
-        file.write("\n[outbound.policies.fraud]\nalways = true\n")
+        file.write("\n[outbound]\ninbound_legs = 4\n[outbound.policies.fraud]\nalways = true\n")
     status, said = run()
     assert status == 0, said
     notes = [line for line in said if line.startswith("note:")]
-    assert any("nothing dials them yet" in note for note in notes)
+    assert any("no line is left for them" in note for note in notes)
     assert any("IVR_PROOF_KEY is not set: no verification is taken" in note for note in notes)

@@ -70,6 +70,9 @@ def test_a_policy_in_full(tmp_path):
         (GOOD + "attempts = 0\n", "6: outbound.policies.reminder.attempts: 0 is out of range: must be at least 1"),
         (GOOD + "[outbound.policies.reminder.retry]\nbusy_s = [60, 0]\n", "7: outbound.policies.reminder.retry.busy_s.1"
          ": 0 is out of range: must be at least 1"),
+        ("[outbound.amd]\nsilence_ms = 9500\n", "5: outbound.amd.silence_ms: 9500 is more than decide_ms, which is "
+         "9000 (lower silence_ms or raise decide_ms)"),
+        ("[outbound.amd]\ndecide_ms = 100\n", "5: outbound.amd.decide_ms: 100 is out of range: must be at least 2000"),
         (GOOD + '[[outbound.key]]\nname = "b"\nkey_env = "NO_SUCH"\n', "8: outbound.key.0.key_env: the environment "
          "variable `NO_SUCH` holds no key of 24 characters or more (export NO_SUCH=$(openssl rand -hex 32))"),
         (GOOD + '[[outbound.key]]\nname = "b"\nkey_env = "BANK_KEY"\nscopes = ["jobs:reed"]\n', "9: outbound.key.0."

@@ -135,7 +135,7 @@ def test_whatever_is_typed_nothing_breaks(lines):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nowhere"], "dialplans/nowhere.yaml: no such file (in dialplans there are: bank, identity, main)"),
+        (["nowhere"], "dialplans/nowhere.yaml: no such file (in dialplans there are: bank, identity, main, verify)"),
         ([MAIN, "--language", "ko"], "the plan does not speak `ko` (it speaks en, zh)"),
         ([MAIN, "--script", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         ([MAIN, "--script", MAIN], "unknown key"),

@@ -45,6 +45,10 @@ def test_callers_who_say_who_they_are_are_told_from_others(folder, capsys, tmp_p
     rows = {row["what"]: row["measured"] for row in json.loads(out.read_text("utf-8"))["rows"]}
     assert rows["postcode read from the list, 8 answers"] == "top-1 100.0 %, top-n 100.0 %"
     assert rows["postcode, name and birth date, each asked once: equal error rate"].startswith("0.0 %")
+    accepts, rejects = (rows[f"dob asked for while in doubt, each half with the other's thresholds: false {what}"]
+                        for what in ("accepts", "rejects"))  # fmt: skip
+    assert accepts == "0.000 %"
+    assert rejects.startswith("0.0 %, 1.00 questions a caller")
     points = list(csv.DictReader(curve.open(encoding="utf-8")))
     assert [float(points[0][k]) for k in ("false_accept", "false_reject")] == [1.0, 0.0]
     assert [float(points[-1][k]) for k in ("false_accept",)] == [0.0]
@@ -55,6 +59,16 @@ def test_the_threshold_is_where_both_errors_meet():
     genuine, impostor = np.array([1.0, 5.0, 6.0, 7.0]), np.array([-1.0, 0.0, 0.5, 5.5])
     threshold = identity.equal_error(genuine, impostor)
     assert identity.rates(genuine, impostor, threshold) == (0.25, 0.25)
+
+
+def test_who_is_asked_again_and_what_decides():
+    """In doubt twice, and rejected at once; nobody is asked more often than they were."""
+    nan = float("nan")
+    callers = identity.Asked(np.array([[8.0, nan, nan], [3.0, 5.0, nan], [1.0, 1.0, 1.0], [-7.0, 9.0, 9.0]]),
+                             np.array([0, 0, 1, 1]))  # fmt: skip
+    assert callers.proven(-1, 7.0, -6.0) == (0.5, 7 / 4)
+    assert callers.proven(1, 7.0, -6.0) == (1.0, 1.5)
+    assert callers.proven(0, 7.0, -6.0) == (0.0, 2.0)
 
 
 @pytest.mark.parametrize(

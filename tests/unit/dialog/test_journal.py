@@ -248,5 +248,6 @@ def test_an_answer_of_another_form_is_kept_without_what_could_be_sensitive(data)
 
 def test_an_input_at_no_step_is_written_too():
     assert journal.entry(PLAN, replace(State("en")), Started(), NOW) == {
-        "input": "started", "given": {}, "step": "", "slot": "",
+        "input": "started", "given": {"answered_by": "human", "given": {}, "zone": "", "proofs": ()}, "step": "",
+        "slot": "",
     }  # fmt: skip

@@ -184,3 +184,35 @@ def test_an_intent_with_one_example_is_named_in_either_language(tmp_path):
     assert [(q.line, q.field, q.message) for q in plans.notes] == [
         (4, "entries.2.zh.questions", "one example of `j` in `zh`")
     ]
+
+
+@pytest.mark.parametrize(
+    "filling",
+    [
+        "{kind: ask, slot: card, prompt: x, next: b}",
+        "{kind: ask, fills: [card], prompt: x, next: b}",
+        "{kind: form, fields: {card: {prompt: x}}, next: b}",
+        "{kind: confirm, prompt: x, slots: [card], yes: b, no: b}",
+        '{kind: set, values: {card: "1"}, next: b}',
+    ],
+)
+def test_only_a_back_end_verifies_a_caller(tmp_path, filling):
+    lookup = "{kind: lookup, backend: b, path: /, save: {card: x}, next: end}"
+    text = "verified: card\n" + SLOTS + steps(a=filling, b=lookup)
+    assert told(tmp_path, text) == [("verified", "step `a` fills `card` without a back end")]
+
+
+def test_what_empties_the_slot_that_verifies_is_no_fault_and_called_plans_verify_for_their_caller(tmp_path):
+    lookup = "{kind: lookup, backend: b, path: /, save: {card: x}, next: b}"
+    other = "verified: card\n" + SLOTS + steps(a=lookup, b="{kind: return}")
+    root = steps(a="{kind: call, plan: other, next: b}", b="{kind: set, values: {card: null}, next: end}")
+    assert told(tmp_path, root, other=other) == []
+    assert load(tmp_path / "plan.yaml").verified == ("card",)
+    named = steps(a="{kind: call, plan: other, next: b}", b="{kind: ask, slot: card, prompt: x, next: end}")
+    assert told(tmp_path, named) == [("verified", "step `b` fills `card` without a back end")]
+
+
+def test_a_slot_that_verifies_has_to_be_there_and_filled(tmp_path):
+    say = steps(a="{kind: say, prompt: x, next: end}")
+    assert told(tmp_path, "verified: cart\n" + SLOTS + say) == [("verified", "there is no slot `cart`")]
+    assert told(tmp_path, "verified: card\n" + SLOTS + say) == [("verified", "no step fills the slot `card`")]

@@ -36,4 +36,4 @@ def test_the_examples_are_one_plan(tmp_path):
     plan = plan_file.load(tmp_path / "example.yaml")
     kinds = {type(step).__name__.lower() for step in plan.steps.values()}
     assert {"say", "ask", "menu", "form", "confirm", "lookup", "answer", "set", "branch", "hours", "transfer",
-            "record", "call", "return", "goto", "notify", "hangup"} <= kinds  # fmt: skip
+            "record", "call", "return", "goto", "notify", "settle", "prove", "hangup"} <= kinds  # fmt: skip

@@ -431,3 +431,64 @@ def test_a_frame_that_comes_while_the_hearing_thread_wakes_does_not_keep_it_asle
         assert woken.acquire(timeout=5), "it slept through a frame"
     finally:
         hearing.stop()
+
+
+def who(call: Call) -> list[tuple[str, str]]:
+    kinds = (m.AnsweredBy, m.MachineAfterAll, m.MachineReady)
+    return [(type(e).__name__, e.cause) for e in call.events if isinstance(e, kinds)]
+
+
+def test_who_answered_is_told_once_asked_for_and_turns_hear_the_same(call, voice):
+    call.run(voice)
+    call.listen(no_input_ms=0)
+    call.media.watch(m.Amd(), early=False)
+    call.run(15)
+    call.run(voice)
+    call.run(80)
+    assert who(call) == [("AnsweredBy", "stopped")]
+    assert len(call.of(m.SpeechStarted)) == 1
+    assert call.of(m.AnsweredBy)[0].at_ms == pytest.approx(20 * (15 + len(voice)) + 1_200, abs=800)
+
+
+@pytest.mark.parametrize(("early", "cause"), [(True, "silence"), (False, "stopped")])
+def test_the_end_of_early_media_says_nothing_of_who_answered(call, voice, early, cause):
+    """What the jitter buffer still holds when the answer comes."""
+    call.run(voice[:20])
+    call.media.watch(m.Amd(), early)
+    call.run(voice[20:29])
+    call.run(220)
+    assert who(call) == [("AnsweredBy", cause)]
+
+
+def test_our_own_prompt_that_comes_back_is_no_machine_that_talks_on(call, voice):
+    """A person on a line that returns us: they have said a word, and all that follows is our echo."""
+    call.media.watch(m.Amd(), early=False)
+    call.run(15)
+    call.run(voice[:25])
+    call.run(40)
+    path = call.path / "ours.wav"
+    with wave.open(str(path), "wb") as sound:
+        sound.setparams((1, 2, 16_000, 0, "NONE", ""))
+        sound.writeframes(b"".join(voice) * 6)
+    call.play(m.Segment(str(path)))
+    for _ in range(6 * len(voice)):
+        echo = call.heard[-8] if len(call.heard) >= 8 else bytes(m.FRAME_BYTES)
+        call.run([(np.frombuffer(echo, np.int16) * 0.5).astype(np.int16).tobytes()])
+    assert who(call) == [("AnsweredBy", "stopped")]
+
+
+def test_keys_are_no_speech_of_who_answered(call):
+    call.media.watch(m.Amd(), early=False)
+    for _ in range(4):
+        call.run(tone(0, 0, 10))
+        call.run(30)
+    call.run(50)
+    assert who(call) == [("AnsweredBy", "silence")]
+
+
+def test_a_bridged_leg_is_not_watched_any_more(call, voice):
+    call.media.watch(m.Amd(), early=False)
+    call.media.bridged_to(None)
+    call.run(voice)
+    call.run(250)
+    assert who(call) == []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ivr.config import Backend
 from ivr.config_outbound import Outbound, Policy
-from ivr.outbound.orders import BadOrder, NewVerification, Orders, Transaction
+from ivr.outbound.orders import BadOrder, NewVerification, Orders, Transaction, told
 from ivr.outbound.policy import Rules
 from ivr.outbound.proof import ProofBox
 
@@ -82,6 +82,17 @@ def test_a_bad_order_names_its_field(changes, field, says):
 def test_an_amount_may_be_a_number_or_a_text(amount):
     kept = make(transaction=changed(amount=amount)).job.body["transaction"]["amount"]
     assert float(kept) == float(amount)
+
+
+@pytest.mark.parametrize(("timezone", "at"), [("Asia/Shanghai", ("2026-11-23", "09:30")),
+                                              ("America/New_York", ("2026-11-22", "20:30"))])  # fmt: skip
+def test_a_dialplan_is_told_the_transaction_by_the_clock_of_whoever_is_rung(timezone, at):
+    given = told(make(timezone=timezone, name="王小明").job, 2)
+    assert (given["date"], given["time"]) == at
+    assert given["amount"] == "129.90 CNY"
+    assert given["merchant"] == "京东"
+    assert given["name"] == "王小明"
+    assert given["answers_left"] == "2"
 
 
 def test_the_proof_is_sealed_and_stands_nowhere_else():

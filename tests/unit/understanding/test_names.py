@@ -33,6 +33,8 @@ def read(text: str, language: str) -> str:
         ("章伟，弓长张", "zh", "张伟"),
         ("弓长张，张伟", "zh", "张伟"),
         ("李力，美丽的丽", "zh", "李丽"),
+        ("免贵姓张", "zh", "张"),
+        ("我姓李", "zh", "李"),
     ],
 )
 def test_a_name(text, language, value):
