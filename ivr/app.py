@@ -22,8 +22,9 @@ from ivr.backend.client import Backends
 from ivr.config import Config, secret
 from ivr.dialog.plan import Plan
 from ivr.health import Health
-from ivr.intents.live import Trainer
+from ivr.intents.live import Learner, Trainer
 from ivr.kb.live import KnowledgeBase
+from ivr.learning import Learning
 from ivr.outbound.live import OutboundCalls
 from ivr.outbound.orders import VERIFY_PLAN
 from ivr.publishing import Publishing, needed
@@ -52,7 +53,8 @@ class App:
     def __init__(self, config: Config, config_file: str = "config.toml") -> None:
         self.config = config
         self._config_file = Path(config_file).resolve()
-        self.plans = Publishing(config.path(config.paths.dialplans), needed(config), self._warm_fresh)
+        learning = Learning(Learner(config.path(config.store.intents)))
+        self.plans = Publishing(config.path(config.paths.dialplans), needed(config), self._warm_fresh, learning)
         self.plans.load()
         self.health = Health(config, self.plans)
         recordings = config.store.recordings

@@ -30,6 +30,7 @@ from ivr.dialog.plan import NAMED, Lookup, Notify, Plans, Transfer
 from ivr.dialog.plan_file import load_all
 from ivr.dialog.shapes import did_you_mean
 from ivr.errors import InvalidInput, IvrError, Problem, Unavailable
+from ivr.intents.shelf import Shelf
 from ivr.speech import engines, models, prompts, spoken
 from ivr.speech.tts import piper_model
 from ivr.store import database
@@ -37,6 +38,8 @@ from ivr.telephony.dialing import DialPolicy, Refused, parse_agent
 from ivr.telephony.ports import is_free
 from ivr.telephony.settings import line_port
 from ivr.toml_places import Place, line_of
+from ivr.understanding.outside import LEAST, SAID, to_learn
+from ivr.understanding.training import version_of
 
 LEGS_A_LINE = 4
 
@@ -77,6 +80,7 @@ class Check:
         self.notes += _transfers_to_nowhere(config, self.plans)
         self.notes += _secrets_of_backends(config)
         self.notes += _outbound(config)
+        self.notes += _not_learnt(config, self.plans)
         if not secret(config.http.token_env):
             self.notes.append(
                 f"{config.http.token_env} is not set: the HTTP API refuses everything but health"
@@ -258,6 +262,26 @@ def _outbound(config: Config) -> Iterator[str]:
     if not secret(outbound.proof_key_env):
         name = outbound.proof_key_env
         yield f"{name} is not set: no verification is taken (export {name}=$(openssl rand -base64 32))"
+
+
+def _not_learnt(config: Config, plans: Plans) -> Iterator[str]:
+    """Examples of the plans that numbers name of which there is no model yet."""
+    shelf = Shelf(config.path(config.store.intents))
+    for name in sorted({number.plan for number in config.number} & set(plans.by_name)):
+        plan = plans.by_name[name]
+        wanted = to_learn(plan.knowledge.examples)
+        for language in plan.languages:
+            count = sum(e.language == language for e in plan.knowledge.examples)
+            if language in wanted and not shelf.has(version_of(wanted[language], language)):
+                yield (
+                    f"plan {name}: its {count} examples in {language} are not learnt yet; the server does that in the"
+                    " background, and until then their words answer"
+                )
+            elif language in SAID and 0 < count < LEAST:
+                yield (
+                    f"plan {name}: {count} examples in {language} are too few to learn from, so their words answer;"
+                    f" from {LEAST} on, ten or more an intent, callers are understood in other words, too"
+                )
 
 
 def _unwritable(folder: Path) -> str | None:

@@ -243,6 +243,8 @@ class Store(_Section, frozen=True):
     """Folder of the messages that callers leave in `record` steps."""
     kb_index: str = "var/kb"
     """Folder of the index of the knowledge base; made anew from the database when it is lost."""
+    intents: str = "var/intents"
+    """Folder of what was learnt of the examples of dialplans; learnt anew from those when it is lost."""
     server: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{0,64}$")] = ""
     """Name of this server among those that share the database; empty: the host's name. Two on one host need two."""
 

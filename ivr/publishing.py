@@ -1,7 +1,8 @@
 """A conductor: the dialplans in force. Watches their folder, loads what changed in a thread, swaps it in at once.
 
-A call keeps the Plan it began with. A plan with faults leaves the version before it in force and is reported. Runs in
-asyncio's thread; knows nothing of telephony or of how plans are written.
+A call keeps the Plan it began with. A plan with faults leaves the version before it in force and is reported. What its
+examples mean is learnt behind it (`learning`), and put in force the same way. Runs in asyncio's thread; knows nothing
+of telephony or of how plans are written.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import os
 import stat
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,8 +23,10 @@ from ivr.config import Config
 from ivr.dialog.plan import Plan, Plans
 from ivr.dialog.plan_file import load_all
 from ivr.errors import InvalidInput, Problem
+from ivr.learning import Learning, Learnt, taught
 from ivr.store.records import PlanVersion
 from ivr.store.store import Store
+from ivr.understanding.intents import Model
 
 log = structlog.get_logger(__name__)
 
@@ -148,23 +151,26 @@ class Publishing:
         folder: where dialplans are.
         needed: plan -> languages of the numbers that it answers; these must be there at the start.
         warm: called with plans that are new in force, to make their prompts ahead of time.
+        learning: the models of their intents; without it the words of the examples answer.
     """
 
     def __init__(self, folder: Path, needed: Mapping[str, frozenset[str]],
-                 warm: Callable[[Sequence[Plan]], Awaitable[None]] | None = None) -> None:  # fmt: skip
-        self._folder, self._needed, self._warm = folder, needed, warm
+                 warm: Callable[[Sequence[Plan]], Awaitable[None]] | None = None,
+                 learning: Learning | None = None) -> None:  # fmt: skip
+        self._folder, self._needed, self._warm, self._learning = folder, needed, warm, learning
+        self._to_learn = asyncio.Event()
         self._plans: Mapping[str, InForce] = {}
         self._problems: tuple[Problem, ...] = ()
         self._loaded: Signature = {}
         self._reported: set[tuple[Problem, tuple[int, ...]]] = set()
         self._loading = asyncio.Lock()
         self._store: Store | None = None
-        self._warming: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
 
     def load(self) -> None:
         """The first loading, before anything runs. Raises InvalidInput when a plan that a number needs is not there."""
         self._loaded = scan(self._folder)
-        self._take(first(load_all(self._folder), self._needed, datetime.now(UTC)))
+        self._take(self._equipped(first(load_all(self._folder), self._needed, datetime.now(UTC))))
 
     def get(self, name: str) -> Plan | None:
         """The plan in force by that name."""
@@ -181,18 +187,25 @@ class Publishing:
         """What is wrong with the files as they are now."""
         return self._problems
 
+    def learnt(self, name: str) -> tuple[Learnt, ...]:
+        """How far the examples of the plan by that name are learnt, by language."""
+        return self._learning.of(self._plans[name].plan) if self._learning is not None else ()
+
     async def run(self, store: Store) -> None:
-        """Keep what is published in `store`, and publish what changes, until cancelled."""
+        """Keep what is published in `store`, publish what changes and learn what is new, until cancelled."""
         self._store = store
         await self._keep(tuple(self._plans))
         before: Signature = self._loaded
+        if self._learning is not None:
+            self._behind(self._learn(self._learning))
         try:
             while True:
                 await asyncio.sleep(POLL_S)
                 before = await self.look(before)
         finally:
-            for task in self._warming:
+            for task in self._background:
                 task.cancel()
+            await asyncio.gather(*self._background, return_exceptions=True)
 
     async def look(self, before: Signature) -> Signature:
         """One look at the folder: loads it when it differs from what was loaded and from `before`, not any more."""
@@ -211,14 +224,56 @@ class Publishing:
             seen = await asyncio.to_thread(scan, self._folder)
             loaded = await asyncio.to_thread(load_all, self._folder)
             published = decide(self._plans, loaded, self._needed, datetime.now(UTC), os.path.exists)
+            published = await asyncio.to_thread(self._equipped, published)
             self._loaded = seen
             self._take(published)
             await self._keep(published.fresh)
         if published.fresh and self._warm is not None:
-            warming = asyncio.create_task(self._warm([published.plans[name].plan for name in published.fresh]))
-            self._warming.add(warming)
-            warming.add_done_callback(self._warming.discard)
+            self._behind(self._warm([published.plans[name].plan for name in published.fresh]))
+        if self._learning is not None:
+            self._learning.try_again()
+            self._to_learn.set()
         return published
+
+    def _behind(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _equipped(self, published: Published) -> Published:
+        """What is new in force with the models of its intents that are at hand. Takes milliseconds a plan."""
+        if self._learning is None:
+            return published
+        plans = dict(published.plans)
+        for name in published.fresh:
+            before = self._plans.get(name)
+            plan = self._learning.equipped(plans[name].plan, before.plan if before is not None else None)
+            plans[name] = replace(plans[name], plan=plan)
+        return replace(published, plans=plans)
+
+    async def _learn(self, learning: Learning) -> None:
+        """Learn what is not learnt yet, one model after the other, and put each in force at once."""
+        while True:
+            self._to_learn.clear()
+            left = learning.left(found.plan for found in self._plans.values())
+            if left is None:
+                await self._to_learn.wait()
+                continue
+            plan, language = left
+            try:
+                model = await learning.learn(plan, language)
+            except Exception:
+                log.exception("learning intents failed; what answers stays", plan=plan.name, language=language)
+                return
+            if model is not None:
+                await self._teach(plan, {language: model})
+
+    async def _teach(self, plan: Plan, models: dict[str, Model]) -> None:
+        """Put models in force, unless the plan has changed meanwhile. Calls that have begun keep what they have."""
+        async with self._loading:
+            found = self._plans.get(plan.name)
+            if found is not None and found.plan.version == plan.version:
+                self._plans = {**self._plans, plan.name: replace(found, plan=taught(found.plan, models))}
 
     def _take(self, published: Published) -> None:
         self._plans, self._problems = published.plans, published.problems

@@ -10,7 +10,7 @@ import asyncio
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import Any
@@ -21,6 +21,8 @@ from ivr.dialog.journal import BadRecord
 from ivr.dialog.plan import Plan
 from ivr.dialog.replay import Difference, Recording, Trace
 from ivr.errors import InvalidInput, Unavailable
+from ivr.intents.shelf import Shelf
+from ivr.learning import taught
 from ivr.publishing import restored
 from ivr.store.records import CallDetail, CallRecord
 from ivr.store.store import Store
@@ -45,9 +47,13 @@ class Compared:
 class Replayer:
     """Compares calls on the plan they ran on with a draft of it."""
 
-    def __init__(self, store: Store, draft: Plan, present: Sequence[Plan]) -> None:
-        """`present`: plans at hand; a version that is none of them is looked for among the published ones."""
-        self._store, self._draft = store, draft
+    def __init__(self, store: Store, draft: Plan, present: Sequence[Plan],
+                 learnt: Callable[[Plan], Plan] = lambda plan: plan) -> None:  # fmt: skip
+        """`present`: plans at hand; a version that is none of them is looked for among the published ones.
+
+        `learnt` gives a plan the models of its intents.
+        """
+        self._store, self._draft, self._learnt = store, learnt(draft), learnt
         self._plans: dict[tuple[str, str], Plan | None] = {(p.name, p.version): p for p in present}
 
     async def compare(self, call: CallRecord) -> Compared:
@@ -78,7 +84,10 @@ class Replayer:
         if (name, version) not in self._plans:
             files = await self._store.plan_files(name, version)
             self._plans[name, version] = _restored(name, version, files) if files else None
-        return self._plans[name, version]
+        plan = self._plans[name, version]
+        if plan is not None and not plan.vocabulary.models:
+            plan = self._plans[name, version] = self._learnt(plan)
+        return plan
 
 
 def _judged(call: CallRecord, before: Trace, after: Trace) -> Compared:
@@ -136,7 +145,8 @@ async def _compare(config: Config, draft: Plan, options: argparse.Namespace) -> 
     try:
         calls = await _calls(store, draft, options)
         present = plan_file.load_all(config.path(config.paths.dialplans)).by_name.values()
-        replayer = Replayer(store, draft, tuple(present))
+        shelf = Shelf(config.path(config.store.intents))
+        replayer = Replayer(store, draft, tuple(present), lambda p: taught(p, shelf.of(p.knowledge.examples)))
         return [await replayer.compare(call) for call in calls]
     finally:
         await store.close()

@@ -312,7 +312,9 @@ class Session:
         self._state, actions = engine.step(self._plan, before, given, at)
         if came_in is not None and actions and actions != (WaitKeys(),):
             engine_ms = round((time.perf_counter() - begun) * 1000)
-            self._turns.answer(came_in, engine_ms, _learnt(before, self._state, by_keys=bool(came_in.keys)), self._kind)
+            asked = bool(self._state.between) and self._state.between is not before.between
+            learnt = _learnt(before, self._state, by_keys=bool(came_in.keys))
+            self._turns.answer(came_in, engine_ms, learnt, self._kind, asked)
         said = [a for a in actions if isinstance(a, Speak)]
         if said:
             await self._say(said)

@@ -41,6 +41,8 @@ from ivr.dialog.state import (
     Tell,
 )
 from ivr.errors import InvalidInput, Problem, Unavailable
+from ivr.intents.shelf import shelf_of
+from ivr.learning import taught
 from ivr.live import Live
 from ivr.speech import spoken
 from ivr.understanding.proving import Proofs
@@ -177,6 +179,9 @@ class _Terminal:
         parts += [f"{name} = {f.value} ({f.confidence:.2f})" for name, f in said.slots.items()]
         if said.value and not said.slots and not self._is_open:
             parts.append(said.value)
+        if said.between:
+            parts.append(" or ".join(wish.intent or wish.source for wish in said.between))
+        parts += [f"and then {wish.intent or wish.source}" for wish in said.also]
         meaning = ", ".join(parts) or ("a question" if said.answer else "words" if said.value else "nothing")
         self._print(f"       understood: {meaning} ({said.confidence:.2f})", dim=True)
 
@@ -308,6 +313,8 @@ def main(argv: list[str] | None = None, source: TextIO | None = None, out: TextI
     source, out = source or sys.stdin, out or sys.stdout
     arguments = _parser().parse_args(argv)
     plan = load(file_of(arguments.plan))
+    if not arguments.picture:
+        plan = taught(plan, shelf_of(arguments.config).of(plan.knowledge.examples))
     now = arguments.now or datetime.now(UTC).astimezone()
     for stream in (source, out):
         if isinstance(stream, TextIOWrapper):

@@ -29,6 +29,19 @@ ExpectationKind = Literal[
 
 
 @dataclass(frozen=True)
+class Wish:
+    """One of several things that an utterance asks for.
+
+    Its intent, what the knowledge base says to it, if any, the entry they are of, and words to name it by.
+    """
+
+    intent: str = ""
+    answer: str = ""
+    source: str = ""
+    called: str = ""
+
+
+@dataclass(frozen=True)
 class Expectation:
     """What a step waits for.
 
@@ -47,6 +60,7 @@ class Expectation:
         today: ISO date where the caller is, for "yesterday"; empty when relative dates mean nothing.
         proof: name of what the answer has to prove; its value is known to the session alone.
         unfinished: for `date`, what was said to this very question and was not enough: a day and a month, a year.
+        between: for `open`, the two things of which the caller was just asked to say which they meant.
     """
 
     kind: ExpectationKind
@@ -62,6 +76,7 @@ class Expectation:
     today: str = ""
     proof: str = ""
     unfinished: str = ""
+    between: tuple[Wish, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,15 +155,6 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Wish:
-    """One of several things that an utterance asks for: its intent, and what the knowledge base says to it, if any."""
-
-    intent: str = ""
-    answer: str = ""
-    source: str = ""
-
-
-@dataclass(frozen=True)
 class Understood:
     """What an utterance was taken to mean under an expectation.
 
@@ -167,7 +173,9 @@ class Understood:
         corrects: what was said earlier is taken back: "no, not X, Y".
         other: they want the other one of what was offered.
         evidence: what it is worth as a proof, where one is asked for; the hypothesis then has no words.
-        also: what else they asked for in the same breath as something urgent, which goes first.
+        also: what else they asked for in the same breath, in the order in which to do it.
+        between: two things that the words may mean, about as likely: to be asked about by naming both.
+        model: version of the model of intents that was asked; empty where none was.
     """
 
     hypothesis: Hypothesis
@@ -184,8 +192,10 @@ class Understood:
     other: bool = False
     evidence: Evidence | None = None
     also: tuple[Wish, ...] = ()
+    between: tuple[Wish, ...] = ()
+    model: str = ""
 
     @property
     def unanswered(self) -> bool:
         """Something was said that the plan's own words make nothing of: no value of a slot, intent or answer."""
-        return bool(self.value) and not (self.answer or self.intent or self.command or self.slots)
+        return bool(self.value) and not (self.answer or self.intent or self.command or self.slots or self.between)

@@ -131,10 +131,11 @@ class TurnLog:
             turn, self._turn = self._turn, None
             await self._store.turn(self._call, msgspec.structs.replace(turn, said=self._said()))
 
-    def answer(self, given: CameIn, engine_ms: int, value: str | None, kind: str) -> None:
+    def answer(self, given: CameIn, engine_ms: int, value: str | None, kind: str, asked: bool = False) -> None:
         """Complete the present turn with what came in; it is written once our next word leaves.
 
-        `value` is what the dialog took it for, None when it took nothing; `kind` what was expected.
+        `value` is what the dialog took it for, None when it took nothing; `kind` what was expected; `asked`: the caller
+        is asked which of two things they meant.
         """
         if self._turn is None:
             return
@@ -157,7 +158,8 @@ class TurnLog:
             keys=given.keys or None,
             rejected=rejected or None,
             latency=msgspec.structs.replace(given.latency, engine_ms=engine_ms),
-            review=_review(understood, kind),
+            review="asked" if asked else _review(understood, kind),
+            model=understood.model or None,
         )
         self._turn = None
         self._heard += [_testified(turn)][: FACTS - len(self._heard)]

@@ -63,15 +63,15 @@ ROOMS = (
     _room("backend", "ivr.backend*", "words observing backend_rules"),
     _room("caller", "ivr.caller*", "words"),
     # 3 conductors
-    _room("conductors", "ivr.session ivr.answering ivr.listening ivr.speaking ivr.publishing ivr.turn_log ivr.transfer"
-          " ivr.voicemail ivr.pickup",
+    _room("conductors", "ivr.session ivr.answering ivr.listening ivr.speaking ivr.publishing ivr.learning ivr.turn_log"
+          " ivr.transfer ivr.voicemail ivr.pickup",
           "words observing meaning dialog telephony speech store backend backend_rules"),
     _room("outbound", "ivr.outbound.delivery ivr.outbound.live ivr.outbound.dialer ivr.outbound.attempt",
           "words observing outbound_rules store backend backend_rules telephony"),
     _room("kb", "ivr.kb.files ivr.kb.importing ivr.kb.indexing ivr.kb.live", "words observing meaning store"),
     _room("intents", "ivr.intents.data ivr.intents.evaluation ivr.intents.figures ivr.intents.files"
           " ivr.intents.pictures ivr.intents.homophones ivr.intents.grouping ivr.intents.review"
-          " ivr.intents.decisions ivr.intents.live",
+          " ivr.intents.decisions ivr.intents.live ivr.intents.shelf ivr.intents.learn_child ivr.intents.in_calls",
           "words observing meaning"),
     # 4 doors
     _room("web", "ivr.web*", "words observing store outbound_rules outbound"),

@@ -74,7 +74,7 @@ def loop(report: Report, what: str, language: str, topics: Topics, sizes: tuple[
     vectors = embed_queries([e.text for e in old])
     before = train(old, language, vectors)
     chance.shuffle(calls)
-    heard = review.said(((text, str(number)) for number, (text, _) in enumerate(calls)), ())
+    heard = review.said(((text, str(number), "rejected") for number, (text, _) in enumerate(calls)), ())
     truth = {review.masked(text): topic for text, topic in calls}
     groups = review.groups(heard, old, language)
     examples, taken = decided(groups, truth)

@@ -114,7 +114,7 @@ def english(report: Report, source: Path, sounds: Path | None) -> None:
 
 def mandarin(report: Report, sounds: Path | None) -> None:
     plan = load(ROOT / "dialplans" / "bank.yaml")
-    known = [Example(q, e.intent or e.id, "zh") for e in plan.knowledge.entries for q in e.questions.get("zh", ())]
+    known = [e for e in plan.knowledge.examples if e.language == "zh"]
     asked = list(data.read(PARAPHRASES_ZH, "zh").train)
     random.Random(report.seed).shuffle(asked)  # noqa: S311 - a reproducible draw, nothing secret
     asked = asked[: 3 if report.quick else QUESTIONS_ZH]

@@ -228,7 +228,8 @@ class _Walk:
         path = (*before.path, Passage(before.step, way, name))
         self.state = replace(before, step=name, keys="", returns=returns, path=path)
         if not keep_counts:
-            self.state = replace(self.state, slot="", no_inputs=0, no_matches=0, digressions=0, unfinished="")
+            self.state = replace(self.state, slot="", no_inputs=0, no_matches=0, digressions=0, unfinished="",
+                                 between=())  # fmt: skip
 
     def fault(self, name: str, way: str = "") -> Out:
         """A step failed: go on at `name`, unless too many have."""

@@ -360,6 +360,7 @@ _QUESTIONS = Record(
         "questions": Key(ListOf(Text(), 1, 200), "ways to ask it", required=True),
         "answer": Key(Text(), "what is said"),
         "keywords": Key(PHRASES, "one of these, or a slot's value, has to be said"),
+        "called": Key(Text(most=60), "short words to name it by when callers are asked which of two they mean"),
     }
 )
 _ID = Key(Text(NAME, "an id", LETTERS), required=True)

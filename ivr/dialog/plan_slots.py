@@ -190,7 +190,8 @@ def entries(
         questions = {language: part["questions"] for language, part in entry["languages"].items()}
         answers = {language: part["answer"] for language, part in entry["languages"].items()}
         keywords = {language: tuple(part["keywords"]) for language, part in entry["languages"].items()}
-        found.append(Entry(name, questions, answers, entry["intent"], bool(entry["urgent"]), keywords))
+        called = {language: part["called"] for language, part in entry["languages"].items() if part["called"]}
+        found.append(Entry(name, questions, answers, entry["intent"], bool(entry["urgent"]), keywords, called))
     return tuple(found)
 
 

@@ -120,7 +120,7 @@ def _question(
     expectation = Expectation(
         kind, state.language, phrases, sensitive=any(plan.slots[name].sensitive for name in fills), slots=fills,
         commands=events.commands, digress=events.digress and kind != "open", today=today,
-        unfinished=state.unfinished if kind == "date" else "",
+        unfinished=state.unfinished if kind == "date" else "", between=state.between if kind == "open" else (),
     )  # fmt: skip
     barge_in, protected_ms = getattr(step, "barge_in", "none"), getattr(step, "protected_ms", 0)
     return Question(getattr(step, "prompt", {}), events, expectation, None, None, keys or {}, barge_in, protected_ms)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ivr.dialog import fill
+from ivr.dialog import fill, words
 from ivr.dialog.expressions import Expression, ExpressionFault
 from ivr.dialog.plan import Ask, Asking, Confirm, Field, Form, Hangup, Menu, Plan, Prompt, Prove, Record
 from ivr.dialog.questions import Question
@@ -63,11 +63,11 @@ def silence(state: State, question: Question) -> Reply:
     return _event(state, question, state.no_inputs, question.events.no_input)
 
 
-def no_match(state: State, question: Question, words: Prompt | None = None) -> Reply:
-    """Something was said that means nothing here; `words` say why, if the plan does."""
-    state = replace(state, no_matches=state.no_matches + 1, keys="")
+def no_match(state: State, question: Question, why: Prompt | None = None) -> Reply:
+    """Something was said that means nothing here; `why` says why, if the plan does."""
+    state = replace(state, no_matches=state.no_matches + 1, keys="", between=())
     reply = _event(state, question, state.no_matches, question.events.no_match)
-    return replace(reply, ask=words) if words and not reply.next else reply
+    return replace(reply, ask=why) if why and not reply.next else reply
 
 
 def _event(state: State, question: Question, times: int, prompts: tuple[Prompt, ...]) -> Reply:
@@ -226,13 +226,27 @@ def _onward(state: State, ask: Ask, value: str) -> Reply:
 def _open(plan: Plan, state: State, ask: Ask, said: Understood) -> Reply | None:
     if not said.value:
         return None
-    state = _passed(replace(_with(state, said.slots, ask.fills), question=said))
+    if said.between:
+        targets = {followed(plan, ask, wish)[1] for wish in said.between}
+        if len(targets) > 1 or targets == {ask.next}:
+            return _which(replace(_with(state, said.slots, ask.fills), between=said.between))
+        # Whichever is meant, they lead to the same step.
+        wish = said.between[0]
+        said = replace(said, intent=wish.intent, answer=wish.answer, source=wish.source)
+    state = _passed(replace(_with(state, said.slots, ask.fills), question=said, between=()))
     later = dict.fromkeys((*state.later, *(w for w in said.also if _is_kept(plan, ask, w))))
     state = replace(state, later=tuple(later)[-MAX_LATER:])
     if said.intent in plan.anywhere and said.intent not in ask.on:
         return Reply(state, plan.anywhere[said.intent], learnt=True)
     elsewhere = ask.on.get(said.intent, ask.name) != ask.name
     return replace(_onward(state, ask, said.intent), learnt=elsewhere or bool(said.slots))
+
+
+def _which(state: State) -> Reply:
+    """Ask which of two things is meant, by naming both."""
+    first, second = (wish.called.rstrip(" .?!。？！") for wish in state.between)
+    text = words.EITHER.get(state.language, words.EITHER["en"]).format(first=first, second=second)
+    return Reply(state, ask={state.language: text})
 
 
 def followed(plan: Plan, ask: Ask, wish: Wish) -> tuple[str, str]:

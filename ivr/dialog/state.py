@@ -239,7 +239,8 @@ class State:
         unfinished: the words of a date that was asked for and lacked its year, or its day; the rest may follow.
         slots: what is known.
         question: the last answer to an open question, for an `answer` step.
-        later: what they asked for together with something urgent, done when the next open question is reached.
+        later: what they asked for in the same breath as something else, done when the next open question is reached.
+        between: the two things of which the present question asks which they meant.
         said: what was said since the caller last said something, for "repeat".
         slow: the caller asked to speak more slowly.
         returns: `call` steps whose plans have not returned yet, outermost first.
@@ -267,6 +268,7 @@ class State:
     slots: Mapping[str, Filled] = field(default_factory=dict)
     question: Understood | None = None
     later: tuple[Wish, ...] = ()
+    between: tuple[Wish, ...] = ()
     said: tuple[Speak, ...] = ()
     slow: bool = False
     returns: tuple[str, ...] = ()

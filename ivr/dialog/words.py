@@ -28,6 +28,12 @@ HELP: Mapping[str, str] = {
     "zh": "请回答刚才的问题。您可以说再说一遍来重听问题。",
     "ko": "질문에 답해 주세요. 다시라고 하시면 질문을 다시 들으실 수 있습니다.",
 }
+EITHER: Mapping[str, str] = {
+    "en": "Did you mean: {first}, or: {second}?",
+    "zh": "您说的是：{first}，还是：{second}？",
+    "ko": "{first}, 아니면 {second} 말씀이신가요?",
+}
+"""Asks which of two things is meant; another language gets English."""
 GOODBYE: Mapping[str, str] = {
     "en": "Thank you for calling. Goodbye.",
     "zh": "感谢您的来电，再见。",

@@ -16,13 +16,16 @@ from pathlib import Path
 import numpy as np
 
 from ivr.bench import corpus, recognition
+from ivr.dialog.plan import Plan
 from ivr.dialog.plan_file import load_all
 from ivr.errors import InvalidInput, Problem
-from ivr.intents import evaluation, figures, files, pictures, review_cli
+from ivr.intents import evaluation, figures, files, in_calls, pictures, review_cli
 from ivr.intents.data import Labelled, read
 from ivr.intents.homophones import replaced
+from ivr.intents.shelf import shelf_of
 from ivr.turn import Expectation
 from ivr.understanding.intents import Decision, Example, Model
+from ivr.understanding.outside import to_learn
 from ivr.understanding.training import train
 
 DEFAULT = Path("dialplans/bank.yaml")
@@ -51,15 +54,20 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument(
             "examples", type=Path, metavar="TRAIN", help="plan, CSV (last column the intent) or CLINC JSON"
         )
+    learn.add_argument("--config", default="config.toml", metavar="FILE", help="whose server finds a plan's models")
     learn.add_argument("--out", type=Path, metavar="FOLDER", help="write each model there, as NAME.LANGUAGE.npz")
     for each in (ask, why):
         each.add_argument("text")
         source = each.add_mutually_exclusive_group()
         source.add_argument("--examples", type=Path, default=DEFAULT, help=f"plan, CSV or JSON (default {DEFAULT})")
+        each.add_argument("--config", default="config.toml", metavar="FILE", help="whose models of a plan to use")
         source.add_argument("--model", type=Path, metavar="FILE", help="what `train --out` wrote")
     measure.add_argument("--test", type=Path, help="CSV, JSON, or folder of WAVs with manifest.tsv: ask these instead")
     measure.add_argument("--homophones", type=int, choices=range(1, 101), metavar="N",
                          help="replace every Nth Mandarin character of --test by one that sounds the same")  # fmt: skip
+    measure.add_argument("--in-calls", action="store_true",
+                         help="ask --test of the plan TRAIN as a call does, by words and by models")  # fmt: skip
+    measure.add_argument("--config", default="config.toml", metavar="FILE", help="with --in-calls: whose models")
     measure.add_argument(
         "--shots", type=int, choices=range(2, 1_001), metavar="N", help="train on N examples an intent"
     )
@@ -90,26 +98,28 @@ def _looks(data: Labelled) -> str:
 
 
 def _of_plan(path: Path) -> list[Example]:
+    return list(_plan(path).knowledge.examples)
+
+
+def _plan(path: Path) -> Plan:
     plans = load_all(path.parent)
     if problems := [p for p in plans.problems if Path(p.file).name.split(".")[0] == path.name.split(".")[0]]:
         raise InvalidInput(*problems)
     plan = plans.by_name.get(path.name.split(".")[0])
     if plan is None:
         raise InvalidInput(Problem(str(path), "there is no such plan", mend="name a .yaml of a dialplan"))
-    return [
-        Example(question, entry.intent or entry.id, language)
-        for entry in plan.knowledge.entries
-        for language, questions in entry.questions.items()
-        for question in questions
-    ]
+    return plan
 
 
 def _train(options: argparse.Namespace) -> int:
     data, language = _labelled(options.examples, options.language)
-    languages = sorted({e.language for e in data.train}) if options.examples.suffix == ".yaml" else [language]
-    for each in languages:
+    is_plan = options.examples.suffix == ".yaml"
+    for each in sorted({e.language for e in data.train}) if is_plan else [language]:
         began = time.perf_counter()
-        model = train(data.train, each, threads=options.threads)
+        for_calls = to_learn(data.train).get(each) if is_plan else None
+        model = train(for_calls or data.train, each, threads=options.threads)
+        if for_calls:
+            shelf_of(options.config).put(model)
         print(f"{each}: {len(model.examples)} examples of {len(model.intents)} intents in"
               f" {time.perf_counter() - began:.1f} s, version {model.version}")  # fmt: skip
         if options.out:
@@ -121,6 +131,8 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _eval(options: argparse.Namespace) -> int:
+    if options.in_calls:
+        return _eval_in_calls(options)
     data, language = _labelled(options.examples, options.language)
     if options.test is not None:
         data = _asked(data, options.test, language)
@@ -147,6 +159,27 @@ def _eval(options: argparse.Namespace) -> int:
         ms = {f"query_ms_p{q}": round(float(np.percentile(outcome.query_ms, q)), 1) for q in (50, 95)}
         print(json.dumps({**asdict(outcome.figures), **ms, "train_s": round(outcome.train_s, 2),
                           "version": outcome.version, "spread": outcome.spread}))  # fmt: skip
+    return 0
+
+
+def _eval_in_calls(options: argparse.Namespace) -> int:
+    if options.test is None or options.examples.suffix != ".yaml":
+        mend = "ivr intents eval dialplans/bank.yaml --test questions.csv --in-calls"
+        raise InvalidInput(Problem("--in-calls", "wants a plan, and questions", mend=mend))
+    vocabulary = _plan(options.examples).vocabulary
+    data = read(options.test, options.language or "en")
+    language = options.language or _looks(data)
+    models = shelf_of(options.config).of([e for e in vocabulary.knowledge.examples if e.language == language])
+    found = in_calls.both_ways(replace(vocabulary, models=models), (*data.train, *data.test), language)
+    for way, each in found.items():
+        if each.questions:
+            print(f"by {way:6}  {each.right} of {each.questions} right, {each.asked} asked about with the right one,"
+                  f" {each.rejected} rejected, {each.wrong} wrong")  # fmt: skip
+        if each.outside:
+            print(f"by {way:6}  of {each.outside} outside the plan {each.outside_rejected} rejected,"
+                  f" {each.outside_asked} asked about")  # fmt: skip
+    if options.json:
+        print(json.dumps({way: asdict(each) for way, each in found.items()}))
     return 0
 
 
@@ -185,7 +218,8 @@ def _model(options: argparse.Namespace) -> Model:
     if options.model:
         return files.load(options.model)
     data, _ = _labelled(options.examples, language)
-    return train(data.train, language, threads=options.threads)
+    for_calls = shelf_of(options.config).of(data.train) if options.examples.suffix == ".yaml" else {}
+    return for_calls.get(language) or train(data.train, language, threads=options.threads)
 
 
 def _test(options: argparse.Namespace) -> int:

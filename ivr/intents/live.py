@@ -1,22 +1,29 @@
-"""The trainer's loop in a running server: each question is answered by `ivr intents review` in a niced child process.
+"""What of intents a running server leaves to niced child processes: the trainer's loop, and learning what plans say.
 
-Grouping and measuring take a processor for seconds, which calls must not feel. One child at a time; a few may wait.
-Belongs to the asyncio thread. Knows nothing of HTTP.
+Grouping, measuring and learning take a processor for seconds, which calls must not feel. Reviews are answered by `ivr
+intents review`, one at a time; a few may wait. `learn_child` leaves a model in a folder. Belongs to the asyncio thread.
+Knows nothing of HTTP or plans.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from ivr.errors import InvalidInput, Problem, Unavailable
+from ivr.intents.shelf import Shelf
 from ivr.intents.trainer import Groups, Outcome, ReviewDecision
+from ivr.understanding.intents import Example, Model
+from ivr.understanding.training import version_of
 
 TIMEOUT_S = 180.0
+LEARNING_S = 1_800.0
+"""The longest that learning may take: 20,000 examples on a machine that is busy with calls."""
 _WAITING = 4
 T = TypeVar("T")
 
@@ -68,3 +75,61 @@ class Trainer:
                 child.kill()
                 await child.wait()
         return child.returncode, out, err
+
+
+class Learner:
+    """Models of examples: from a folder, or learnt into it by a child process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._shelf = Shelf(folder)
+
+    def at_hand(self, version: str) -> Model | None:
+        """The model of that version, if it was learnt before; some milliseconds."""
+        return self._shelf.get(version)
+
+    async def learn(self, examples: Sequence[Example], language: str, progress: Callable[[int, int], None]) -> Model:
+        """A model of the examples in `language`. `progress(done, all)` counts what is embedded. Raises Unavailable."""
+        own = [(e.text, e.intent) for e in examples if e.language == language]
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "ivr.intents.learn_child", str(self._shelf.folder), language,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(LEARNING_S):
+                said, _, err = await asyncio.gather(
+                    _followed(child.stdout, progress), _given(child.stdin, own), child.stderr.read()
+                )
+                code = await child.wait()
+        except TimeoutError:
+            raise Unavailable(f"it took more than {LEARNING_S:.0f} s") from None
+        finally:
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
+        model = await asyncio.to_thread(self._shelf.get, version_of(examples, language)) if code == 0 else None
+        if model is None:
+            says = err.decode("utf-8", "replace").strip()[-2_000:]
+            raise Unavailable(says or f"the process ended with code {code} after {said} lines")
+        return model
+
+
+async def _followed(lines: asyncio.StreamReader, progress: Callable[[int, int], None]) -> int:
+    """Pass on what a child says of its progress, until it ends; how many lines it said."""
+    count = 0
+    async for line in lines:
+        done, _, whole = line.decode("ascii", "replace").partition(" ")
+        if done.strip().isdecimal() and whole.strip().isdecimal():
+            progress(int(done), int(whole))
+        count += 1
+    return count
+
+
+async def _given(stdin: asyncio.StreamWriter, own: Sequence[tuple[str, str]]) -> None:
+    """What a child that has died meanwhile does not read is not needed any more."""
+    try:
+        stdin.write(msgspec.json.encode(own))
+        await stdin.drain()
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    finally:
+        stdin.close()

@@ -16,6 +16,7 @@ import numpy as np
 
 from ivr.intents.grouping import LEAST, grouped
 from ivr.intents.trainer import Changed, Effect, Group, Proposal
+from ivr.store.records import Review
 from ivr.understanding.embedding import DIMENSION, embed_queries
 from ivr.understanding.expected import plain
 from ivr.understanding.intents import Example
@@ -30,11 +31,12 @@ _DIGITS = re.compile(r"\d(?:[ .-]?\d){3,}|[零一二三四五六七八九幺]{4,
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """A sentence that callers said: by whom, and how often for which reason. Long numbers are masked."""
+    """A sentence that callers said: by whom, how often, and how often it was asked about. Long numbers are masked."""
 
     text: str
     callers: frozenset[str]
     times: int = 1
+    asked: int = 0
 
 
 def masked(text: str) -> str:
@@ -42,20 +44,25 @@ def masked(text: str) -> str:
     return _DIGITS.sub("#", " ".join(text.split()))
 
 
-def said(heard: Iterable[tuple[str, str]], known: Iterable[str]) -> list[Said]:
-    """What was heard, as (text, caller), each sentence once; without those in `known`, which were decided on."""
+def said(heard: Iterable[tuple[str, str, Review]], known: Iterable[str]) -> list[Said]:
+    """What was heard, as (text, caller, why), each sentence once; without those in `known`, which were decided on."""
     skipped = {plain(masked(text)) for text in known}
     found: dict[str, Said] = {}
-    for text, caller in heard:
+    for text, caller, why in heard:
         shown = masked(text)
         key = plain(shown)
         if not key or key in skipped:
             continue
         before = found.get(key)
         if before is not None:
-            found[key] = msgspec.structs.replace(before, callers=before.callers | {caller}, times=before.times + 1)
+            found[key] = msgspec.structs.replace(
+                before,
+                callers=before.callers | {caller},
+                times=before.times + 1,
+                asked=before.asked + (why == "asked"),
+            )
         elif len(found) < MAX_UTTERANCES:
-            found[key] = Said(text=shown, callers=frozenset((caller,)))
+            found[key] = Said(text=shown, callers=frozenset((caller,)), asked=int(why == "asked"))
     return list(found.values())
 
 
@@ -88,6 +95,7 @@ def groups(sentences: Sequence[Said], examples: Sequence[Example], language: str
                 id=group_id(ordered), title=ordered[0], sentences=ordered, proposal=proposal,
                 callers=len(frozenset().union(*(sentences[row].callers for row in rows))),
                 times=sum(sentences[row].times for row in rows),
+                asked=sum(sentences[row].asked for row in rows),
             )
         )  # fmt: skip
     return sorted(found, key=lambda group: (-group.callers, -group.times, group.title))

@@ -21,6 +21,7 @@ from ivr.errors import InvalidInput, Problem
 from ivr.intents import review
 from ivr.intents.decisions import Decisions
 from ivr.intents.trainer import Effect, Groups, Outcome, ReviewDecision
+from ivr.store.records import Review
 from ivr.store.review import utterances
 from ivr.store.store import Store
 from ivr.understanding.intents import Example
@@ -105,22 +106,17 @@ class Desk:
         return Groups(plan=self._plan.name, language=language, utterances=len(heard), groups=tuple(found),
                       decisions=decided.ids)  # fmt: skip
 
-    async def _heard(self, language: str) -> list[tuple[str, str]]:
+    async def _heard(self, language: str) -> list[tuple[str, str, Review]]:
         store = Store(self._config.store.url, self._config.root)
         await store.open(read_only=True)
         try:
             found = await utterances(store, self._plan.name, language, MAX_READ)
         finally:
             await store.close()
-        return [(u.text, u.caller or u.call) for u in found]
+        return [(u.text, u.caller or u.call, u.why) for u in found]
 
-    def _examples(self) -> list[Example]:
-        return [
-            Example(question, entry.intent or entry.id, language)
-            for entry in self._plan.knowledge.entries
-            for language, questions in entry.questions.items()
-            for question in questions
-        ]
+    def _examples(self) -> tuple[Example, ...]:
+        return self._plan.knowledge.examples
 
     def decide(self, wanted: ReviewDecision) -> Outcome:
         """What a decision does; with `live` it is in force, or nothing has changed."""
@@ -138,7 +134,7 @@ class Desk:
         elif wanted.action == "intent":
             if not wanted.intent:
                 raise InvalidInput(Problem("decision", "no intent", field="intent", mend="its name"))
-            answers = next((e.answer for e in self._plan.knowledge.entries if (e.intent or e.id) == wanted.intent), {})
+            answers = next((e.answer for e in self._plan.knowledge.entries if e.meaning == wanted.intent), {})
             name = decided.add(wanted.language, sentences, wanted.intent, answers)
             effect = self._effect(sentences, wanted.intent, wanted.language)
         else:
@@ -184,7 +180,8 @@ def _listed(found: Groups) -> str:
     for group in found.groups:
         intent, sure = group.proposal.intent, group.proposal.confidence
         todo = f"examples of `{intent}` ({sure:.2f})" if intent else "a new entry or intent"
-        lines.append(f"{group.id}  {group.callers} callers, {group.times} times: {todo}")
+        asked = f", {group.asked} of them asked which of two" if group.asked else ""
+        lines.append(f"{group.id}  {group.callers} callers, {group.times} times{asked}: {todo}")
         lines += [f"    {sentence}" for sentence in group.sentences[:_LISTED]]
         if len(group.sentences) > _LISTED:
             lines.append(f"    and {len(group.sentences) - _LISTED} more")

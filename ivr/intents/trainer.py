@@ -30,7 +30,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         id: a hash of the sentences; another one when others come in.
         title: the sentence nearest to all others.
-        callers: how many different callers said them; times: how often they were said.
+        callers: how many different callers said them; times: how often they were said; asked: how often of those the
+            caller was asked which of two things they meant.
         sentences: the most typical first.
         proposal: what to do about it.
     """
@@ -41,6 +42,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     times: int
     sentences: tuple[str, ...]
     proposal: Proposal
+    asked: int = 0
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):

@@ -142,6 +142,7 @@ class TurnRecord(_Record, frozen=True):
         sensitive: heard, alternatives, value, answer and keys are masked.
         review: why a trainer should look at it: an open question that meant nothing, one that had to be asked about, an
             answer that took an earlier one back; None when there is no reason, or nothing that may be read.
+        model: version of the model of intents that decided; None where the words of the examples did, or nothing.
     """
 
     index: _Ms
@@ -162,6 +163,7 @@ class TurnRecord(_Record, frozen=True):
     sensitive: bool = False
     latency: Latency = Latency()
     review: Review | None = None
+    model: str | None = None
 
 
 class CallEnd(_Record, frozen=True):

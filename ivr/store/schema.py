@@ -118,6 +118,7 @@ turns = sa.Table(
     sa.Column("sensitive", sa.Boolean, nullable=False),
     sa.Column("latency", Document),
     sa.Column("review", sa.String(16)),
+    sa.Column("model", sa.String(64)),
     sa.Index(None, "review"),
 )
 

@@ -23,7 +23,7 @@ from ivr.understanding.spelling import Speller
 
 OUT_OF_SCOPE = "out_of_scope"
 """Label of examples that belong to no intent, and the name that `none` goes by."""
-READINGS = 3
+READINGS = 2
 """How many readings of an utterance are looked at."""
 _FAINT = 0.5
 """A reading with less than this share of the best one's confidence is not looked at."""
@@ -32,7 +32,9 @@ _CLOSE = 0.5
 _CLOSE_LIKELY = 0.2
 """and at least this likely."""
 _CERTAIN = 0.7
-"""Likelihood from which a part of what was said stands for itself among several."""
+"""Likelihood from which a part of what was said stands for itself among several, and a reading without the others."""
+_PLAIN = 0.1
+"""Familiarity above an intent's bar from which the sounds of a reading need not be looked at, too: saves a vector."""
 _RANKED = 5
 _NEAREST = 5
 _WORDS = 40
@@ -132,9 +134,9 @@ class Block:
         return np.bincount(self.holders[offsets], each, examples).astype(np.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
-    """What was learnt of the examples of one language.
+    """What was learnt of the examples of one language. Models are alike when their versions are.
 
     Attributes:
         language: ISO 639-1 code.
@@ -185,11 +187,17 @@ class Model:
     def heard(self, text: str, vector: np.ndarray | None = None) -> np.ndarray:
         """The scores of what a recogniser wrote, `vector` its vector if it is known.
 
-        As it is written, or as words that sound so are written, whichever is more familiar.
+        As it is written, or as words that sound so are written, whichever is more familiar; what is plain is read once.
         """
         scores = self.scores(text, query_vector(text) if vector is None else vector)
-        respelled = self.speller.respelled(text)
-        return scores if respelled == text else max(scores, self.scores(respelled, query_vector(respelled)), key=np.max)
+        if self._is_plain(scores) or (respelled := self.speller.respelled(text)) == text:
+            return scores
+        return max(scores, self.scores(respelled, query_vector(respelled)), key=np.max)
+
+    def _is_plain(self, scores: np.ndarray) -> bool:
+        """Whether there is no doubt about what has these scores."""
+        best = int(scores.argmax())
+        return bool(scores[best] >= self.bars[best] + _PLAIN and self.likelihoods(scores)[best] >= _CERTAIN)
 
     def likelihoods(self, scores: np.ndarray) -> np.ndarray:
         """Scores (..., intents) as likelihoods that add up to 1."""
@@ -197,11 +205,14 @@ class Model:
         return raised / raised.sum(axis=-1, keepdims=True)
 
     def decide(self, readings: Sequence[tuple[str, float]]) -> Decision:
-        """What the readings of one utterance (text and confidence, best first) mean together."""
+        """What the readings of one utterance (text and confidence, best first) mean; the best alone if it is sure."""
         kept = _worth_reading(readings)
         if not kept:
             return Decision("none", (), 1.0, 0.0, (), self.version)
-        whole = self._judge([(wishes.wanted(text, self.language), weight) for text, weight in kept])
+        wanted = [(wishes.wanted(text, self.language), weight) for text, weight in kept]
+        whole = self._judge(wanted[:1])
+        if len(wanted) > 1 and (whole.kind != "intent" or whole.confidence < _CERTAIN):
+            whole = self._judge(wanted)
         said = wishes.parts(wishes.wanted(kept[0][0], self.language), self.language)
         if len(said) < 2:
             return whole

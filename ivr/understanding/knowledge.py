@@ -18,6 +18,7 @@ from itertools import pairwise
 from rapidfuzz import fuzz
 
 from ivr.understanding.expected import pinyin, plain
+from ivr.understanding.intents import Example
 
 BAR = 0.44
 """Lowest score that counts as found; chosen on phrasings that are in no shipped knowledge file."""
@@ -69,7 +70,8 @@ class Entry:
     """One thing callers ask for. `questions` and `answer` by language; `intent` names what the dialog does with it.
 
     `urgent`: it goes first when something else is said with it. `keywords`, per language: words of which one has to be
-    said, or a value for a slot, however alike the rest is; none for no such condition.
+    said, or a value for a slot, however alike the rest is; none for no such condition. `called`, per language: short
+    words to name it by in a question ("block the card"); the first way to ask for it where there are none.
     """
 
     id: str
@@ -78,6 +80,16 @@ class Entry:
     intent: str = ""
     urgent: bool = False
     keywords: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    called: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def meaning(self) -> str:
+        """What its examples are examples of: its intent, or itself."""
+        return self.intent or self.id
+
+    def name(self, language: str) -> str:
+        """Words to name it by, empty in a language that it has nothing in."""
+        return self.called.get(language) or next(iter(self.questions.get(language, ())), "")
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,13 @@ class Match:
     runner_up: float
 
 
-def _has_keyword(entry: Entry, text: str, language: str) -> bool:
+def parts(text: str, language: str) -> list[str]:
+    """`text` cut wherever something else may begin, also in the middle of a wish; MAX_PARTS at most."""
+    found = _JOINTS[language].split(text[:MAX_PARTED_CHARS]) if language in _JOINTS else []
+    return [part for part in found if part.strip()][:MAX_PARTS]
+
+
+def has_keyword(entry: Entry, text: str, language: str) -> bool:
     """Whether one of the entry's keywords stands in `text`, nearly as spelt or, in Mandarin, as it sounds."""
     keywords = entry.keywords.get(language, ())
     if not keywords:
@@ -156,6 +174,15 @@ class Knowledge:
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = tuple(entries)
+        self._by_id = {entry.id: entry for entry in self.entries}
+        self._by_meaning = {entry.meaning: entry for entry in reversed(self.entries)}
+        self._by_words = {
+            (language, words): self._by_meaning[entry.meaning]
+            for entry in reversed(self.entries)
+            for language, questions in entry.questions.items()
+            for question in questions
+            if (words := plain(question))
+        }
         self._postings: dict[str, dict[str, list[tuple[int, float]]]] = {}
         self._owners: dict[str, list[Entry]] = {}
         self._idf: dict[str, dict[str, float]] = {}
@@ -183,6 +210,28 @@ class Knowledge:
         for (entry, _), bag in zip(owners, bags, strict=True):
             self._entry_terms[language][entry.id] |= set(bag)
 
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """Every way to ask, for a model to learn from."""
+        return tuple(
+            Example(question, entry.meaning, language)
+            for entry in self.entries
+            for language, questions in entry.questions.items()
+            for question in questions
+        )
+
+    def of(self, meaning: str) -> Entry | None:
+        """The first entry of an intent, or with an id."""
+        return self._by_meaning.get(meaning)
+
+    def by_id(self, name: str) -> Entry | None:
+        """The entry with that id."""
+        return self._by_id.get(name)
+
+    def exactly(self, text: str, language: str) -> Entry | None:
+        """The entry that has `text` among its ways to ask, word for word."""
+        return self._by_words.get((language, plain(text)))
+
     def find(self, texts: Sequence[str], language: str, fills: bool = False) -> Match | None:
         """The entry asked for by the best of `texts` (readings of one utterance, best first), None below BAR.
 
@@ -191,7 +240,7 @@ class Knowledge:
         best: dict[str, tuple[float, Entry]] = {}
         for rank, text in enumerate(texts[:5]):
             for raw, entry in self._search(text, language):
-                if not fills and not _has_keyword(entry, text, language):
+                if not fills and not has_keyword(entry, text, language):
                     continue
                 score = raw * (1 - 0.03 * rank)
                 if entry.id not in best or best[entry.id][0] < score:
@@ -204,8 +253,7 @@ class Knowledge:
     def wishes(self, text: str, language: str, fills: bool = False) -> list[Match]:
         """What the parts of `text` ask for one by one, in their order, each entry once; `fills` as in `find`."""
         found: dict[str, Match] = {}
-        parts = _JOINTS[language].split(text[:MAX_PARTED_CHARS]) if language in _JOINTS else []
-        for part in [part for part in parts if part.strip()][:MAX_PARTS]:
+        for part in parts(text, language):
             if (match := self.find([part], language, fills)) is not None:
                 found.setdefault(match.entry.id, match)
         return list(found.values())

@@ -12,24 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ivr.turn import Expectation, Filled, Hypothesis, Understood, Wish
-from ivr.understanding import commands, dates, expected, slots
-from ivr.understanding.knowledge import Knowledge
-from ivr.understanding.knowledge import Match as Answer
+from ivr.understanding import choosing, commands, dates, expected, slots
+from ivr.understanding.answers import STRONG, Asked, asked_for
+from ivr.understanding.intents import Model
+from ivr.understanding.knowledge import Entry, Knowledge
 from ivr.understanding.said import normal
 from ivr.understanding.slots import Slot
 
 SURE_OF_END = 0.5
 """`Hypothesis.ended` from which a sentence counts as finished."""
-SURE_OF_MEANING = 0.7
-"""Score of a match from which it does not matter how the sentence sounds: more words would not change the answer."""
-STRONG = 0.7
-"""Score of a match from which a question is answered although something else was asked."""
 PLAIN = 0.9
 """Score of a match from which words that may be a yes or a no are what they say instead: "I will ring you back"."""
-A_WISH = 0.6
-"""Score from which a part of a sentence asks for something besides an urgent matter."""
-SURE_URGENT, MOST_WISHES = 0.15, 3
-"""How far an urgent matter has to be ahead of what else a part of a sentence may mean; how many wishes are kept."""
 UNCLEAR = 0.4
 """Confidence below which a sentence that means nothing is not a question without an answer: it was not understood."""
 
@@ -53,10 +46,18 @@ _BARE = (expected.YES, expected.NO, expected.UNSURE)
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a service knows words for: the answers of its knowledge file, and its slots by name."""
+    """What a service knows words for: the answers of its knowledge file, and its slots by name.
+
+    `models` by language: what was learnt of the ways to ask; where there is none, their words decide.
+    """
 
     knowledge: Knowledge
     slots: Mapping[str, Slot] = field(default_factory=dict)
+    models: Mapping[str, Model] = field(default_factory=dict, compare=False, repr=False)
+
+    def asked_for(self, readings: Sequence[tuple[str, float]], language: str, fills: bool = False) -> Asked:
+        """See `answers.asked_for`."""
+        return asked_for(self.knowledge, self.models.get(language), readings, language, fills)
 
 
 def understand(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypothesis) -> Understood:
@@ -85,10 +86,10 @@ def understand(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hyp
         if answer is not None and answer.entry.intent and answer.score >= PLAIN:
             return replace(understood, intent=answer.entry.intent, source=answer.entry.id)
     if expectation.digress and expectation.kind not in _AT_ONCE and not _fills_most(understood, asked):
-        answer = vocabulary.knowledge.find([t for t, _ in _readings(hypothesis)], expectation.language)
-        if answer is not None and answer.score >= STRONG:
-            aside = _digression(hypothesis, expectation.language, answer)
-            named = _named_aside(vocabulary, expectation, asked, understood, answer) if aside.answer else {}
+        found = vocabulary.asked_for(_readings(hypothesis), expectation.language)
+        if found.entry is not None and found.confidence >= STRONG:
+            aside = _digression(hypothesis, expectation.language, found)
+            named = _named_aside(vocabulary, expectation, asked, understood, found.entry) if aside.answer else {}
             return replace(aside, slots=named)
     return understood
 
@@ -261,7 +262,7 @@ def _fills_most(understood: Understood, asked: Slot) -> bool:
 
 
 def _named_aside(
-    vocabulary: Vocabulary, expectation: Expectation, asked: Slot, understood: Understood, answer: Answer
+    vocabulary: Vocabulary, expectation: Expectation, asked: Slot, understood: Understood, entry: Entry
 ) -> dict[str, Filled]:
     """The places that a question in passing names besides what belongs to the question (往境外 sounds like 望京).
 
@@ -273,16 +274,20 @@ def _named_aside(
     own = understood.slots.get(asked.name)
     if asked in places and own is not None and own.confidence >= _SURE_ASIDE * hypothesis.confidence:
         found.setdefault(asked.name, own)
-    written = "\n".join(answer.entry.questions.get(language, ()))
+    written = "\n".join(entry.questions.get(language, ()))
     known = " ".join(" ".join(expected.pinyin(q)) for q in written.splitlines())
     # As written too: cut out of its phrase, a character may be read otherwise (跨行转账).
     return {n: f for n, f in found.items() if f.text not in written and " ".join(expected.pinyin(f.text)) not in known}
 
 
-def _digression(hypothesis: Hypothesis, language: str, answer: Answer) -> Understood:
-    entry = answer.entry
-    return Understood(hypothesis, intent=entry.intent, answer=entry.answer.get(language, ""), source=entry.id,
-                      confidence=answer.score, complete=True)  # fmt: skip
+def _digression(hypothesis: Hypothesis, language: str, found: Asked) -> Understood:
+    wish = _wish(found.entries[0], language)
+    return Understood(hypothesis, intent=wish.intent, answer=wish.answer, source=wish.source,
+                      confidence=found.confidence, complete=True, model=found.version)  # fmt: skip
+
+
+def _wish(entry: Entry, language: str) -> Wish:
+    return Wish(entry.intent, entry.answer.get(language, ""), entry.id, entry.name(language))
 
 
 def _beside(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypothesis) -> Understood:
@@ -298,9 +303,9 @@ def _beside(vocabulary: Vocabulary, expectation: Expectation, hypothesis: Hypoth
     if corrected := _corrected(vocabulary, expectation, asked, best):
         return replace(corrected.understood, hypothesis=hypothesis)
     if expectation.digress:
-        answer = vocabulary.knowledge.find([t for t, _ in free], language)
-        if answer is not None and answer.score >= STRONG:
-            return _digression(hypothesis, language, answer)
+        found = vocabulary.asked_for(free, language)
+        if found.entry is not None and found.confidence >= STRONG:
+            return _digression(hypothesis, language, found)
     filled = slots.read_all(_wanted(vocabulary, expectation), None, free[:1], language, expectation.today)
     return Understood(hypothesis, slots=filled)
 
@@ -318,23 +323,24 @@ def _open(
     else:
         readings = _beyond_no(_wanted(vocabulary, expectation), _readings(hypothesis), expectation)
     filled = slots.read_all(_wanted(vocabulary, expectation), None, readings, language, expectation.today)
-    match = vocabulary.knowledge.find([t for t, _ in readings], language, bool(filled))
-    wishes = vocabulary.knowledge.wishes(readings[0][0], language, bool(filled))
-    match, also = _urgent_first(match, wishes, language)
-    understood = Understood(hypothesis, value=hypothesis.text, partial=unfinished, slots=filled)
-    if match is None and not filled and not corrected and hypothesis.confidence < UNCLEAR:
-        return Understood(hypothesis, partial=unfinished)
-    if match is None:
+    found = _chosen(vocabulary, expectation, readings, bool(filled))
+    understood = Understood(hypothesis, value=hypothesis.text, partial=unfinished, slots=filled, model=found.version)
+    if not found.entries and not filled and not corrected and (hypothesis.confidence < UNCLEAR or expectation.between):
+        return Understood(hypothesis, partial=unfinished, model=found.version)
+    if not found.entries:
         understood = replace(understood, complete=sounds_ended and not unfinished)
     else:
+        wishes = tuple(_wish(entry, language) for entry in found.entries)
+        first, ended = wishes[0] if found.entry else Wish(), sounds_ended or written_ended
         understood = replace(
             understood,
-            intent=match.entry.intent,
-            answer=match.entry.answer.get(language, ""),
-            source=match.entry.id,
-            confidence=match.score,
-            also=also,
-            complete=not unfinished and (sounds_ended or written_ended or match.score >= SURE_OF_MEANING),
+            intent=first.intent,
+            answer=first.answer,
+            source=first.source,
+            confidence=found.confidence,
+            also=wishes[1:] if found.entry else (),
+            between=() if found.entry else wishes,
+            complete=not unfinished and (ended or found.sure),
             partial=unfinished and not sounds_ended,
         )
     if corrected is None:
@@ -353,13 +359,19 @@ def _beyond_no(
     return behind if fills else readings
 
 
-def _urgent_first(
-    match: Answer | None, wishes: Sequence[Answer], language: str
-) -> tuple[Answer | None, tuple[Wish, ...]]:
-    """`match`, unless a part of the sentence is about something urgent: then that, and what the others ask for."""
-    urgent = [w for w in wishes if w.entry.urgent and w.score >= STRONG and w.score - w.runner_up >= SURE_URGENT]
-    if not urgent:
-        return match, ()
-    others = [w.entry for w in wishes if w.entry.id != urgent[0].entry.id and w.score >= A_WISH]
-    also = tuple(Wish(e.intent, e.answer.get(language, ""), e.id) for e in others[:MOST_WISHES])
-    return urgent[0], also
+def _chosen(vocabulary: Vocabulary, expectation: Expectation, readings: list[tuple[str, float]], fills: bool) -> Asked:
+    """What is asked for; where the caller was asked which of two they meant, what they chose or said instead."""
+    between, language = expectation.between, expectation.language
+    if not between:
+        return vocabulary.asked_for(readings, language, fills)
+    text = readings[0][0]
+    chosen = choosing.by_place(text, language)
+    if chosen is None:
+        chosen = choosing.by_name(between, text, language, choosing.NEARLY_ALL)
+    if chosen is None:
+        found = vocabulary.asked_for(readings, language, fills)
+        if found.entry is not None:
+            return found
+        chosen = choosing.by_name(between, text, language)
+    entry = vocabulary.knowledge.by_id(between[chosen].source) if chosen not in (None, choosing.NEITHER) else None
+    return Asked((entry,), confidence=readings[0][1], sure=True) if entry is not None else Asked()

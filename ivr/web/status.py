@@ -48,6 +48,22 @@ class LanguageStatus(_Word, frozen=True):
     missing: str = ""
 
 
+class IntentsStatus(_Word, frozen=True):
+    """How far the examples of a plan in one language are learnt.
+
+    Attributes:
+        state: `learning` has read `done` of its `examples`; `failed` says why in `reason`.
+        version: of the model that answers now; empty where the words of the examples do.
+    """
+
+    language: str
+    state: Literal["learnt", "learning", "waiting", "failed"]
+    version: str
+    examples: int
+    done: int = 0
+    reason: str = ""
+
+
 class PlanStatus(_Word, frozen=True):
     """A dialplan in force.
 
@@ -56,6 +72,7 @@ class PlanStatus(_Word, frozen=True):
         file: where it was read from. gone: the file is not there any more; the plan stays while a number uses it.
         languages: that it speaks. steps: how many it has.
         faults: what is wrong with its files as they are now, one line each; they are why an older version stays.
+        intents: how far its examples are learnt, by language.
     """
 
     name: str
@@ -66,6 +83,7 @@ class PlanStatus(_Word, frozen=True):
     steps: int
     gone: bool = False
     faults: tuple[str, ...] = ()
+    intents: tuple[IntentsStatus, ...] = ()
 
 
 class Status(_Word, frozen=True):

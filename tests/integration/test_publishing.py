@@ -51,7 +51,7 @@ class House:
         with capture_logs() as lines:
             seen = await self.publishing.look({})
             await self.publishing.look(seen)
-            await asyncio.gather(*self.publishing._warming)
+            await asyncio.gather(*self.publishing._background)
         return [line for line in lines if line["log_level"] == "error"]
 
     @property

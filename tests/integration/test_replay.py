@@ -26,6 +26,8 @@ from ivr.dialog.state import (
     State,
 )
 from ivr.errors import InvalidInput, Unavailable
+from ivr.intents.shelf import shelf_of
+from ivr.learning import taught
 from ivr.store.records import CallEnd, CallStart, PlanVersion, Said, TurnRecord
 from ivr.store.store import Store
 from ivr.turn import Hypothesis
@@ -189,9 +191,11 @@ class Office:
         self.folder = root / "dialplans"
         self.folder.mkdir()
         self.config = root / "config.toml"
-        self.config.write_text('[[number]]\npattern = "401"\nplan = "bank"\nlanguage = "zh"\n')
+        number = '[[number]]\npattern = "401"\nplan = "bank"\nlanguage = "zh"\n'
+        self.config.write_text(f'{number}[store]\nintents = "{root.parent / "intents"}"\n')
         self.write(self.folder / "bank.yaml")
-        self.plan = load(self.folder / "bank.yaml")
+        plan = load(self.folder / "bank.yaml")
+        self.plan = taught(plan, shelf_of(str(self.config)).of(plan.knowledge.examples))
 
     def write(self, path: Path, plan: str = PLAN, knowledge: str = KNOWLEDGE) -> Path:
         path.parent.mkdir(exist_ok=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import aiohttp
@@ -136,6 +139,21 @@ def test_examples_of_an_entry_that_answers_are_answered_as_it_is(house, capsys):
 def test_what_cannot_be_decided_is_said_in_words(house, capsys, words, says):
     assert cli.main(["intents", "review", "--config", str(house / "config.toml"), "--plan", "town", *words]) == 1
     assert says in capsys.readouterr().err
+
+
+async def test_what_had_to_be_asked_about_is_listed_as_such(house, capsys):
+    store = Store("sqlite:///ivr.db", house)
+    await store.open()
+    for language, text in (("en", "something about my card"), ("zh", "卡的事情")):
+        await store.turn("c0", turn(9 if language == "en" else 10, text, language, "asked"))
+    await store.flush()
+    await store.close()
+    for language, text in (("en", "something about my card"), ("zh", "卡的事情")):
+        words = ["intents", "review", "--config", str(house / "config.toml"), "--plan", "town", "--language", language]
+        done = await asyncio.to_thread(subprocess.run, [sys.executable, "-m", "ivr", *words], capture_output=True)
+        told = done.stdout.decode()
+        assert "1 callers, 1 times, 1 of them asked which of two: examples of `card`" in told
+        assert text in told
 
 
 class Desk:

@@ -190,7 +190,7 @@ async def test_a_reader_beside_a_running_server_reads_and_writes_nothing(backend
             await reader.begin(start("c3"))
         await reader.close()
     backend.execute("UPDATE alembic_version SET version_num = '0001'")
-    with pytest.raises(Unavailable, match="has schema 0001, this version reads 0005"):
+    with pytest.raises(Unavailable, match="has schema 0001, this version reads 0006"):
         await Store(backend.url, backend.root).open(read_only=True)
 
 

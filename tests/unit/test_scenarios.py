@@ -8,11 +8,14 @@ import pytest
 
 from ivr import rehearse
 from ivr.dialog.coverage import percent
-from ivr.dialog.plan import Call
+from ivr.dialog.plan import Call, Plan
 from ivr.dialog.plan_file import load_all
+from ivr.intents.shelf import shelf_of
+from ivr.learning import taught
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime.fromisoformat("2026-11-23T10:00+08:00")
+SHELF = shelf_of(str(ROOT / "config.toml"))
 PLANS = load_all(ROOT / "dialplans").by_name
 CALLED = {step.entry.partition("/")[0] for plan in PLANS.values() for step in plan.steps.values() if type(step) is Call}
 """Plans that others call; their steps count with their callers'."""
@@ -21,8 +24,12 @@ FILES = sorted((ROOT / rehearse.FOLDER).glob("*.yaml"))
 
 @pytest.fixture(scope="module", params=sorted(set(PLANS) - CALLED))
 def report(request):
-    """What came of all scenarios of one plan."""
-    return rehearse.rehearse(PLANS[request.param], rehearse.scenarios(FILES, request.param), NOW)
+    """What came of all scenarios of one plan, understood by the models of its examples."""
+    return rehearse.rehearse(learnt(request.param), rehearse.scenarios(FILES, request.param), NOW)
+
+
+def learnt(name: str) -> Plan:
+    return taught(PLANS[name], SHELF.of(PLANS[name].knowledge.examples))
 
 
 def test_every_scenario_passes(report):
@@ -48,4 +55,4 @@ def test_the_example_of_the_manual_passes(tmp_path):
     (example,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "rehearsing.md").read_text("utf-8"), re.DOTALL)
     (tmp_path / "example.yaml").write_text(example, "utf-8")
     several = rehearse.scenarios([tmp_path / "example.yaml"], "bank")
-    assert [str(one.difference) for one in rehearse.rehearse(PLANS["bank"], several, NOW).walked] == ["None"]
+    assert [str(one.difference) for one in rehearse.rehearse(learnt("bank"), several, NOW).walked] == ["None"]

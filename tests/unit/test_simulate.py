@@ -72,7 +72,8 @@ def test_live_back_ends_are_asked(tmp_path):
     file = tmp_path / "config.toml"
     file.write_text(
         '[[number]]\npattern = "500"\nplan = "bank"\nlanguage = "en"\n'
-        '[[backend]]\nname = "bank"\nurl = "http://127.0.0.1:1"\nnetworks = ["127.0.0.0/8"]\n',
+        '[[backend]]\nname = "bank"\nurl = "http://127.0.0.1:1"\nnetworks = ["127.0.0.0/8"]\n'
+        f'[store]\nintents = "{ROOT / "var" / "intents"}"\n',
         "utf-8",
     )
     out = typed(

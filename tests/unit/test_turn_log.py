@@ -77,3 +77,18 @@ def test_what_a_trainer_should_look_at_is_marked(understood, kind, review):
 
     (turn,) = asyncio.run(answered()).turns.values()
     assert turn.review == review
+
+
+@pytest.mark.parametrize("words", ["my card", "卡的事"])
+def test_what_had_to_be_asked_about_is_marked_with_the_model_that_could_not_tell(words):
+    async def answered() -> Written:
+        store = Written()
+        turns = TurnLog(store, "c1", lambda: ())
+        await turns.said("ask", "en", (Said(text="Well?"),))
+        understood = Understood(Hypothesis(words), value=words, model="a1b2c3")
+        turns.answer(CameIn(understood), 1, None, "open", asked=True)
+        await turns.playout_began(PlayoutStarted(leg=1, playout=1, at_ms=900), render_ms=5)
+        return store
+
+    (turn,) = asyncio.run(answered()).turns.values()
+    assert (turn.review, turn.model, turn.rejected) == ("asked", "a1b2c3", None)

@@ -66,15 +66,16 @@ def test_long_numbers_are_masked(text, shown):
 
 def test_sentences_count_once_with_their_callers_and_those_decided_on_not_at_all():
     heard = [
-        ("Where can I park?", "1"),
-        ("where can I park", "2"),
-        ("where can I park", "2"),
-        ("goodbye", "3"),
-        ("!", "4"),
+        ("Where can I park?", "1", "asked"),
+        ("where can I park", "2", "rejected"),
+        ("where can I park", "2", "asked"),
+        ("goodbye", "3", "rejected"),
+        ("!", "4", "corrected"),
     ]
     found = review.said(heard, ["Goodbye."])
-    assert [(s.text, s.times, len(s.callers)) for s in found] == [("Where can I park?", 3, 2)]
-    assert len(review.said(((f"word {chr(97 + n // 26)}{chr(97 + n % 26)}", "1") for n in range(600)), ())) == 600
+    assert [(s.text, s.times, s.asked, len(s.callers)) for s in found] == [("Where can I park?", 3, 2, 2)]
+    many = ((f"word {chr(97 + n // 26)}{chr(97 + n % 26)}", "1", "rejected") for n in range(600))
+    assert len(review.said(many, ())) == 600
 
 
 @pytest.mark.parametrize("language", KNOWN)
@@ -82,14 +83,15 @@ def test_groups_come_by_callers_and_propose_an_intent_where_one_fits(language):
     lost = {"en": ["somebody stole my card", "my bank card is lost"], "zh": ["我的银行卡丢了", "卡丢了怎么办"]}[
         language
     ]
-    heard = [(text, f"a{number}") for number, text in enumerate(PARKING[language])]
-    heard += [(text, "b") for text in lost]
+    heard = [(text, f"a{number}", "rejected") for number, text in enumerate(PARKING[language])]
+    heard += [(text, "b", "asked") for text in lost]
     found = review.groups(review.said(heard, ()), examples(language), language)
     assert set(found[0].sentences) <= set(PARKING[language])
     assert found[0].callers == len(found[0].sentences) >= 2
     assert found[0].id == review.group_id(reversed(found[0].sentences))
     about_cards = [g for g in found if set(g.sentences) & set(lost)]
     assert {g.proposal.intent for g in about_cards} == {"card"}
+    assert (found[0].asked, sum(g.asked for g in about_cards)) == (0, 2)
     assert review.groups([], examples(language), language) == []
 
 
