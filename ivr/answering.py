@@ -1,7 +1,7 @@
 """A conductor: what the base of answers says to an open question that the plan's own file leaves unanswered.
 
 One search a question, in asyncio's thread, for what this caller may hear: any caller, or one whom the plan's back end
-verified in this call. Knows nothing of legs or indexes.
+verified, or who proved who they are, in this call. Knows nothing of legs or indexes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ async def complete(search: Search, plan: Plan, state: State, kind: str, said: Un
         return said
     if not any(isinstance(step, Answer) for step in plan.steps.values()):
         return said
-    audience = "verified" if plan.is_verified(state.slots) else "public"
+    audience = "verified" if state.proven or plan.is_verified(state.slots) else "public"
     query = KbQuery(text=said.value[:QUERY_CHARS], language=state.language, audience=audience, limit=1)
     try:
         found = await asyncio.wait_for(search(query), WITHIN_S)

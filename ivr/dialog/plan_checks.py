@@ -179,12 +179,14 @@ def _unfilled(linkers: Collection[Linker], steps: Mapping[str, Step]) -> None:
 
 
 def _verified(linkers: Collection[Linker], steps: Collection[Step]) -> None:
-    """A caller is verified by what a back end says; a step that fills the slot otherwise would let anybody pass."""
+    """A caller is verified by what a back end says; whatever fills the slot otherwise would let anybody pass."""
+    given = {name for linker in linkers for name in linker.given}
     for linker in linkers:
-        for step in steps if linker.verified else ():
-            if linker.verified in _filled_without_back_end(step):
-                message = f"step `{step.name}` fills `{linker.verified}` without a back end"
-                linker.reading.fault(("verified",), message, "name a slot that only the `save` of a lookup fills")
+        slot = linker.verified
+        fill = [f"step `{step.name}` fills" for step in steps if slot and slot in _filled_without_back_end(step)]
+        for what in [*fill, "the order of a call fills"] if slot in given else fill:
+            message = f"{what} `{slot}` without a back end"
+            linker.reading.fault(("verified",), message, "name a slot that only the `save` of a lookup fills")
 
 
 def _filled_without_back_end(step: Step) -> set[str]:

@@ -18,8 +18,9 @@ import numpy as np
 from ivr.errors import InvalidInput, Problem
 from ivr.understanding.embedding import DIMENSION
 from ivr.understanding.intents import Block, Model
+from ivr.understanding.spelling import Speller
 
-FORMAT = 1
+FORMAT = 2
 """Of the files; one of another format is trained again."""
 MAX_BYTES = 2**30
 _MEND = "write it again: ivr intents train PLAN --out FOLDER"
@@ -32,7 +33,10 @@ _KINDS = {"labels": "i4"}
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What of a model is no array; `terms` of each block, in the order of their numbers."""
+    """What of a model is no array.
+
+    `terms` of each block, in the order of their numbers; `written`: what its Speller was made of.
+    """
 
     format: int
     language: str
@@ -42,14 +46,15 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shares: tuple[float, ...]
     width: float
     sharpness: float
-    spellings: dict[str, str]
+    written: dict[str, float]
     terms: dict[str, tuple[str, ...]]
 
 
 def save(model: Model, file: Path) -> None:
     """Write `model` beside `file` and put it in its place when it is complete. Raises OSError."""
     plain = {f.name: getattr(model, f.name) for f in fields(model) if f.name in _Header.__struct_fields__}
-    header = _Header(format=FORMAT, terms={n: tuple(b.numbers) for n, b in model.blocks.items()}, **plain)
+    terms = {n: tuple(b.numbers) for n, b in model.blocks.items()}
+    header = _Header(format=FORMAT, terms=terms, written=dict(model.speller.written), **plain)
     arrays = {name: getattr(model, name) for name in _ARRAYS}
     for name, block in model.blocks.items():
         arrays |= {f"{name}.{part}": getattr(block, part) for part in _POSTINGS}
@@ -107,7 +112,7 @@ def _model(header: _Header, arrays: dict[str, np.ndarray]) -> Model:
     return Model(
         language=header.language, version=header.version, intents=header.intents, examples=header.examples,
         blocks=blocks, shares=header.shares, width=header.width, sharpness=header.sharpness,
-        spellings=header.spellings, **{name: arrays[name] for name in _ARRAYS},
+        speller=Speller(header.written, header.language), **{name: arrays[name] for name in _ARRAYS},
     )  # fmt: skip
 
 

@@ -30,8 +30,8 @@ from ivr.telephony.pool import LinePool
 
 AGAIN_S = 1.0
 """Between two tries to write what must be written."""
-FULL_FOR = timedelta(seconds=5)
-"""How long a job is held of which nothing rang because no line or trunk took the call."""
+FULL_S = 5.0
+"""How long a job is held at least of which nothing rang because no line or trunk took the call."""
 T = TypeVar("T")
 Conclude = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 Converse = Callable[[Leg, str, Outgoing, Conclude], Awaitable[CallResult]]
@@ -59,12 +59,13 @@ class Hands:
 
 @dataclass(frozen=True)
 class _Over:
-    """What is to be written; `outcome` None: nothing rang."""
+    """What is to be written; `outcome` None: nothing rang, and the job is held for `again_s`."""
 
     outcome: Outcome | None
     disposition: Disposition | None = None
     detail: str = ""
     call: CallResult | None = None
+    again_s: float = FULL_S
 
 
 class Attempt:
@@ -137,7 +138,8 @@ class Attempt:
         )  # fmt: skip
         if isinstance(answer, DialOutcome):
             words = " ".join(str(part) for part in (answer.code or "", answer.reason or answer.cause) if part)
-            return _Over(outcomes.not_answered(answer.cause, answer.code, answer.sent), detail=words)
+            outcome = outcomes.not_answered(answer.cause, answer.code, answer.sent)
+            return _Over(outcome, detail=words, again_s=max(FULL_S, answer.again_s))
         self._leg, at = answer, hands.jobs.now()
         metrics.job_answered(job.policy, self._since_due_s())
         log.info("answered", leg=answer.id)
@@ -236,10 +238,13 @@ class Attempt:
         """The end of the attempt, for as long as it takes."""
         jobs, claim = self._hands.jobs, self.claim
         if over.outcome is None:
-            await self._until_written(lambda: jobs.release(claim, f"nothing rang: {over.detail}", FULL_FOR))
+            wait = timedelta(seconds=over.again_s)
+            await self._until_written(lambda: jobs.release(claim, f"nothing rang: {over.detail}", wait))
             log.info("given back", why=over.detail)
             return
-        job = await self._until_written(lambda: jobs.finish(claim, **vars(over)))
+        job = await self._until_written(
+            lambda: jobs.finish(claim, over.outcome, over.disposition, over.detail, over.call)
+        )
         log.info("attempt ended", outcome=over.outcome, state=job.state, disposition=job.disposition)
 
     async def _until_written(self, write: Callable[[], Awaitable[T]]) -> T:

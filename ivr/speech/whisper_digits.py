@@ -77,6 +77,7 @@ class _Found:
         bursts = bursts_ms(wave)
         self.expectation = expectation
         self.otherwise: dict[str, str] = {}
+        self.in_doubt = False
         self.most_tokens = 4 + 2 * min(expectation.max_digits, 2 + audio_ms // 200)
         self.strings: dict[str, float] = {}
         self._language = language
@@ -98,12 +99,15 @@ class _Found:
         return clean
 
     def candidates(self) -> list[str]:
-        """What was read, its beginnings as long as there are bursts, and the line-up; all ten when one is expected."""
+        """What was read and its beginnings as long as there are bursts; all ten when one digit is expected.
+
+        In doubt the line-up as well: what was misheard may be more likely than what was read.
+        """
         if self.expectation.max_digits == 1:
             return list("0123456789")
         beginnings = (d[: self._least_held] for d in self.strings if 0 < self._least_held < len(d))
         found = list(dict.fromkeys([*self.strings, *beginnings]))[:_MOST_CANDIDATES]
-        return list(dict.fromkeys([*found, *self.expectation.phrases])) if found else []
+        return list(dict.fromkeys([*found, *self.expectation.phrases])) if found and self.in_doubt else found
 
     def in_rhythm(self, length: int) -> float:
         """Penalty (negative) or bonus for so many digits."""
@@ -139,6 +143,7 @@ class DigitReader:
         ranked = self._rank(looks, found)
         if ranked and self._convincing(ranked, found):
             return self._answer(ranked)
+        found.in_doubt = True
         looks.append(self._model.encode_again(wave, self._language))
         self._look(looks[-1], found)
         readings, speech = freely()

@@ -66,10 +66,11 @@ class Allowed:
 
 @dataclass(frozen=True)
 class Refused:
-    """It may not; `words` say why, without the number."""
+    """It may not; `words` say why, without the number. `again_s`: until it may, where a limit of an hour holds it."""
 
     rule: Rule
     words: str
+    again_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -173,12 +174,19 @@ class DialPolicy:
         while used and used[0][0] <= now_s - HOUR_S:
             used.popleft()
         if len(used) >= trunk.limits.calls_per_hour:
-            return Refused("limit", f"trunk {trunk.name} has had its {trunk.limits.calls_per_hour} calls of this hour")
-        if sum(p == prefix for _, p in used) >= trunk.limits.calls_per_hour_per_prefix:
-            most = trunk.limits.calls_per_hour_per_prefix
-            return Refused("limit", f"prefix {prefix} of trunk {trunk.name} has had its {most} calls of this hour")
+            words = f"trunk {trunk.name} has had its {trunk.limits.calls_per_hour} calls of this hour"
+            return Refused("limit", words, _opens([at for at, _ in used], trunk.limits.calls_per_hour, now_s))
+        most, of_prefix = trunk.limits.calls_per_hour_per_prefix, [at for at, p in used if p == prefix]
+        if len(of_prefix) >= most:
+            words = f"prefix {prefix} of trunk {trunk.name} has had its {most} calls of this hour"
+            return Refused("limit", words, _opens(of_prefix, most, now_s))
         used.append((now_s, prefix))
         return Allowed(_uri(number, trunk.host, trunk.port, trunk.transport), trunk.name, trunk, prefix)
+
+
+def _opens(used: Sequence[float], most: int, now_s: float) -> float:
+    """How long until one of `most` calls in any hour may be made again; an hour when there is to be none."""
+    return used[-most] + HOUR_S - now_s if most else HOUR_S
 
 
 def parse_agent(uri: str) -> Agent:

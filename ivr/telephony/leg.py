@@ -79,13 +79,15 @@ class LegInfo:
 class DialOutcome:
     """A call that was not answered: why, the SIP status (0 when none) and the words for the record.
 
-    `sent`: its INVITE has left or may have, so that the telephone may have rung.
+    `sent`: its INVITE has left or may have, so that the telephone may have rung. `again_s`: how long the trunk takes no
+    more, having had its calls.
     """
 
     cause: Cause
     code: int = 0
     reason: str = ""
     sent: bool = False
+    again_s: float = 0.0
 
 
 class Events:

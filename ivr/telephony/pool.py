@@ -305,7 +305,8 @@ class LinePool:
         allowed = self._policy.ask(target, trunk, self._clock())
         if not isinstance(allowed, Allowed):
             log.info("not dialled", rule=allowed.rule)
-            return DialOutcome("full" if allowed.rule == "limit" else "not_allowed", 0, allowed.words)
+            cause = "full" if allowed.rule == "limit" else "not_allowed"
+            return DialOutcome(cause, 0, allowed.words, again_s=allowed.again_s)
         if self._draining:
             return DialOutcome("shutdown", 0, "draining")
         info = LegInfo("out", allowed.uri, peer=allowed.peer, language=language)

@@ -9,9 +9,8 @@ amounts as words like amounts in figures. Pure; any thread.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import pairwise
 
 from opencc import OpenCC
@@ -22,8 +21,6 @@ BLOCKS = {"en": ("word", "letters", "sound"), "zh": ("word", "sound")}
 """Blocks of terms by language. A language without a row of its own is read as English is: words between spaces."""
 MAX_CHARACTERS = 500
 """What is read of a sentence."""
-_LONGEST = 4
-_HAN = "[\u4e00-\u9fff]+"
 
 _NUMBERS_EN = frozenset(
     {"two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "fifteen", "twenty",
@@ -75,45 +72,6 @@ def sound(word: str) -> str:
 def as_heard(syllable: str) -> str:
     """What a telephone leaves of a syllable: zh is z, ch is c, sh is s, n- is l-, ing is in, eng is en, ang is an."""
     return re.sub("^n", "l", re.sub("^([zcs])h", r"\1", re.sub("(?<=[iea])ng$", "n", syllable)))
-
-
-def spellings(texts: Iterable[str]) -> dict[str, str]:
-    """Sounds of two to four characters -> how `texts` mostly write them; the written forms are keys too."""
-    counts: dict[str, Counter[str]] = {}
-    for text in texts:
-        for run in re.findall(_HAN, simplified(text)):
-            for length in range(2, _LONGEST + 1):
-                for start in range(len(run) - length + 1):
-                    written = run[start : start + length]
-                    counts.setdefault(_sounds(written), Counter())[written] += 1
-    found = {sounds: max(sorted(each), key=each.__getitem__) for sounds, each in counts.items()}
-    return found | {written: written for each in counts.values() for written in each}
-
-
-def respelled(text: str, known: Mapping[str, str]) -> str:
-    """Simplified `text`, with what only sounds like one of `known` written as that is, longest runs first."""
-    return re.sub(_HAN, lambda run: _respelled(run[0], known), simplified(text[:MAX_CHARACTERS]))
-
-
-def _respelled(run: str, known: Mapping[str, str]) -> str:
-    out, start = [], 0
-    while start < len(run):
-        for length in range(min(_LONGEST, len(run) - start), 1, -1):
-            written = run[start : start + length]
-            found = known.get(written) or known.get(_sounds(written))
-            if found:
-                out.append(found)
-                start += length
-                break
-        else:
-            out.append(run[start])
-            start += 1
-    return "".join(out)
-
-
-@lru_cache(maxsize=16_384)
-def _sounds(characters: str) -> str:
-    return " ".join(as_heard(s) for s in pinyin(characters))
 
 
 def _mandarin(text: str) -> dict[str, list[str]]:

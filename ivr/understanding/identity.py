@@ -78,15 +78,17 @@ def weighed(kind: Kind, expected: str, readings: Sequence[tuple[str, float]], la
     Somebody who says another value says it again the next time, so that `score`s of repeated answers do not add up.
     Here the value stands against decoys: whatever else of its kind was read, each of which one in `1 / _DECOY` would
     say. So near misses that are read clearly speak against it, however often. A reading further down the list counts
-    `e^-2` of the one before; digits, whose recogniser tells shares, count by those. Rank: the place of the reading that
-    is the value, 1 the best, 0 for none. Nothing heard that could be of the kind is no evidence: (0, 0).
+    `e^-2` of the one before; digits, whose recogniser tells shares, count by those, and only against what was read
+    better. Rank: the place of the reading that is the value, 1 the best, 0 for none. Nothing heard that could be of the
+    kind is no evidence: (0, 0).
     """
     heard = [(normal(text, language), sure) for text, sure in readings[:_WEIGHED_READINGS] if text.strip()]
     heard = [(said, _later(kind, place, sure, heard[0][1])) for place, (said, sure) in enumerate(heard)]
     own = canonical(kind, expected)
     read = [values_in(kind, said, language) for said, _ in heard]
     rank = next((place for place, values in enumerate(read, 1) if own in values), 0)
-    decoys = {value for values in read if own not in values for value in values}
+    ahead = read[:rank] if kind == "digits" and rank else read
+    decoys = {value for values in ahead if own not in values for value in values}
     if not decoys and not rank and not any(_of(kind, expected, said, language) for said, _ in heard if kind == "date"):
         return 0.0, 0
 

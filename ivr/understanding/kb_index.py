@@ -9,6 +9,7 @@ databases, clocks or embedding; any number of threads may read a segment.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
@@ -55,7 +56,8 @@ class Segment:
         row_entry, row_hash: entry of each row, `hash_of` its text.
         vectors, scales: int8 (rows, dimension) and float32 (rows).
         axes, short: float32 (dimension, SHORT) and (rows, SHORT), what tells the rows of a large segment apart most.
-        precision: float32 (dimension, dimension), inverse of the scatter of questions around the middle of their entry.
+        transform: float32 (dimension, dimension), makes the scatter of questions around the middle of their entry alike
+            in all directions.
         id_hash, audience, first_day, last_day: of each entry; days as ordinals, both included.
         tag_start, tag_hash: tags of each entry.
         terms: hashes, ascending; idf: of each. post_start, post_rows, post_values: its rows and BM25 weights.
@@ -69,7 +71,7 @@ class Segment:
     scales: np.ndarray
     axes: np.ndarray
     short: np.ndarray
-    precision: np.ndarray
+    transform: np.ndarray
     id_hash: np.ndarray
     audience: np.ndarray
     first_day: np.ndarray
@@ -128,12 +130,12 @@ def build(entries: Sequence[KbEntry], vectors: np.ndarray, scales: np.ndarray, l
     language = entries[0].language if entries else "en"
     bodies = [msgspec.json.encode(e) for e in entries]
     tags = [[hash_of(t) for t in e.tags] for e in entries]
-    precision = like.precision if like is not None else _precision(vectors, scales, row_entry, row_start)
+    transform = like.transform if like is not None else _transform(vectors, scales, row_entry, row_start)
     axes = like.axes if like is not None and like.axes.size else _axes(vectors, scales)
     return Segment(
         axes=axes, short=_short(vectors, scales, axes),
         row_start=row_start, row_entry=row_entry, vectors=vectors, scales=scales.astype(np.float32),
-        row_hash=np.array([hash_of(q) for q in questions], dtype=np.uint64), precision=precision,
+        row_hash=np.array([hash_of(q) for q in questions], dtype=np.uint64), transform=transform,
         id_hash=np.array([hash_of(e.id) for e in entries], dtype=np.uint64),
         audience=np.array([AUDIENCES.index(e.audience) for e in entries], dtype=np.uint8),
         first_day=np.array([(e.valid_from or date.min).toordinal() for e in entries], dtype=np.int32),
@@ -214,8 +216,8 @@ def _short(vectors: np.ndarray, scales: np.ndarray, axes: np.ndarray) -> np.ndar
     return out
 
 
-def _precision(vectors: np.ndarray, scales: np.ndarray, row_entry: np.ndarray, row_start: np.ndarray) -> np.ndarray:
-    """Inverse scatter within entries: along which directions the ways to ask one thing differ anyway.
+def _transform(vectors: np.ndarray, scales: np.ndarray, row_entry: np.ndarray, row_start: np.ndarray) -> np.ndarray:
+    """The inverse root of the scatter within entries: along its directions the ways to ask one thing differ anyway.
 
     Fisher's discriminant with the shrinkage of Friedman. It is learnt from the base's own entries, so it fits their
     language and their subject.
@@ -226,7 +228,7 @@ def _precision(vectors: np.ndarray, scales: np.ndarray, row_entry: np.ndarray, r
     sphere = np.eye(dimension, dtype=np.float32)
     free = len(several) - int((counts > 1).sum())
     if free < PAIRS_WANTED:
-        return sphere * (dimension / _SPHERE_TRACE)
+        return sphere * math.sqrt(dimension / _SPHERE_TRACE)
     owners = row_entry[several]
     begins = np.flatnonzero(np.concatenate(([True], owners[1:] != owners[:-1])))
     sizes = np.diff(np.concatenate((begins, [len(owners)])))
@@ -235,4 +237,5 @@ def _precision(vectors: np.ndarray, scales: np.ndarray, row_entry: np.ndarray, r
     apart = dense - np.repeat(middle, sizes, axis=0)
     scatter = (apart.T @ apart) / free
     shrunk = (1 - SHRINK) * scatter + SHRINK * np.trace(scatter) / dimension * sphere
-    return np.linalg.inv(shrunk).astype(np.float32)
+    power, directions = np.linalg.eigh(shrunk)
+    return (directions * power**-0.5 @ directions.T).astype(np.float32)

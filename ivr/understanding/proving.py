@@ -24,7 +24,7 @@ HEARD = "****"
 """Stands for the words of an answer that was weighed."""
 
 _KINDS: Mapping[str, identity.Kind] = {"birth_date": "date", "id_last4": "digits"}
-_LAST, _DECOYS = 4, 15
+_LAST, _DECOYS = 4, 9
 _HASHES, _HASH_CHARS = 5, 16
 _ALIKE = ("15", "59", "04", "06", "27", "38", "67", "89")
 # P(the right keys | the right person), against one date of a hundred years, one of ten thousand numbers.

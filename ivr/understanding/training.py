@@ -21,6 +21,7 @@ from ivr.errors import InvalidInput, Problem
 from ivr.understanding import features
 from ivr.understanding.embedding import embed_queries
 from ivr.understanding.intents import OUT_OF_SCOPE, Block, Example, Model
+from ivr.understanding.spelling import Speller, written
 
 RECIPE = "kernel-4"
 """Goes into the version: models of another recipe are other models."""
@@ -122,9 +123,9 @@ def rehearsed(
     weights, left_out = _solve(kernel, labels, len(intents), ridge * (held / held.mean()) ** balance)
     left_out, known = left_out[:said_by_callers], labels[:said_by_callers]
     sharpness, bars = _sharpness(left_out, known), _bars(left_out, known, FALSE_REJECTION)
-    spellings = features.spellings([e.text for e in chosen]) if language == "zh" else {}
+    speller = Speller(written([e.text for e in chosen], language), language)
     model = Model(language, version_of(examples, language), intents, tuple(e.text for e in chosen), labels, blocks,
-                  shares, width, mean, transform, moved, weights, sharpness, bars, spellings)  # fmt: skip
+                  shares, width, mean, transform, moved, weights, sharpness, bars, speller)  # fmt: skip
     best = left_out.argmax(axis=1)
     heard = LeftOut(
         tuple(chosen[:said_by_callers]), tuple(intents[i] for i in best), left_out.max(axis=1) >= bars[best]

@@ -192,7 +192,8 @@ async def test_whoever_is_verified_no_longer_hears_it_no_longer(base, tmp_path):
     await keep(base, KbEntry(id="park", language="zh", questions=PARKING["zh"], answer="后面。", audience="verified"))
     verified = State("zh", step="ask", slots={"customer": Filled("17")})
     state, _ = engine.step(plan, verified, Heard(Understood(Hypothesis("羊驼"), "羊驼")), NOW)
-    for at, answer in ((verified, "后面。"), (state, "")):
+    proven = State("zh", step="ask", proven=True)
+    for at, answer in ((verified, "后面。"), (state, ""), (proven, "后面。")):
         heard = understand(plan.vocabulary, Expectation(kind="open", language="zh"), Hypothesis(PARKING["zh"][1], 0.9))
         assert (await answering.complete(base.search, plan, at, "open", heard)).answer == answer
 

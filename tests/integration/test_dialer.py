@@ -390,7 +390,8 @@ async def test_a_trunk_that_has_had_its_calls_of_the_hour_gives_the_job_back(tmp
     async with running(tmp_path, outbound, limits=TrunkLimits(calls_per_hour=1)) as desk:
         await desk.until(await desk.order(), "done")
         job = await desk.order()
-        await desk.until(job, "held")
+        held = await desk.until(job, "held")
+        assert held.due_at > held.created_at + timedelta(minutes=59)
         assert await desk.outcomes(job) == []
         events = (await desk.outbound.pages.events(job.id)).events
         assert events[-1].body["words"] == "nothing rang: trunk carrier has had its 1 calls of this hour"

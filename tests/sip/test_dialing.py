@@ -28,6 +28,7 @@ from ivr.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 PHONE, CHINESE, MACHINE = "+442071838750", "+8613812345678", "+8613812345679"
+DENIES, BIRTH_DATE = "+8613812345677", "1987-04-29"
 FREE = {"always": True, "gap_s": 0, "calls_per_second": 100, "calls_at_once": 4, "attempts_per_number": 20}
 LEASE_S = 5
 SURVEY = """
@@ -52,6 +53,7 @@ steps:
 @pytest.fixture(autouse=True)
 def keys(monkeypatch):
     monkeypatch.setenv("IVR_EVIDENCE_KEY", base64.b64encode(b"e" * 32).decode())
+    monkeypatch.setenv("IVR_PROOF_KEY", base64.b64encode(b"p" * 32).decode())
 
 
 def settings(peer: Caller, policy: dict) -> dict:
@@ -135,16 +137,20 @@ class Bank(Server):
             await asyncio.sleep(0.1)
 
 
-HELLO = {PHONE: ("Hello?", "en", "slt"), CHINESE: ("喂，你好。", "zh", "cmn-latn-pinyin+f3"),
-         MACHINE: ("您好，您拨打的用户暂时无法接听电话，请在听到提示音之后留下您的口信。", "zh",
-                   "cmn-latn-pinyin+f3")}  # fmt: skip
+ENGLISH, MANDARIN = ("Hello?", "en", "slt"), ("喂，你好。", "zh", "cmn-latn-pinyin+f3")
+MAILBOX = ("您好，您拨打的用户暂时无法接听电话，请在听到提示音之后留下您的口信。", *MANDARIN[1:])
+HELLO = {PHONE: ENGLISH, CHINESE: MANDARIN, DENIES: MANDARIN, MACHINE: MAILBOX}
+TRANSACTION = {"amount": "129.90", "currency": "CNY", "merchant": "京东", "at": "2026-11-23T09:30:00+08:00"}
 
 
 class Customers:
-    """Who is behind the trunk: two people who say hello and then what `says` has for them, and an answering machine."""
+    """Who is behind the trunk: people who say hello and press `keys` as soon as a step asks for them, and a mailbox."""
+
+    server: Bank
 
     def __init__(self) -> None:
-        self.says = {PHONE: "yes", CHINESE: "是的"}
+        denial = {"is_it_customer": "1", "check": "19870429", "was_it_you": "2", "sure_no": "1", "to_desk": "2"}
+        self.keys = {PHONE: {"ask": "1"}, CHINESE: {"ask": "1"}, DENIES: denial}
         self.calls: dict[str, Call] = {}
 
     async def answer(self, call: Call) -> None:
@@ -152,15 +158,18 @@ class Customers:
         self.calls[phone] = call
         await call.ring()
         await call.accept()
-        text, language, voice = HELLO[phone]
+        hello = speak(*HELLO[phone])
         if phone == MACHINE:
             beep = [np.zeros(4_000, np.int16), tone(1_000, 0.4), np.zeros(4_000, np.int16)]
-            await call.say(np.concatenate([speak(text, language, voice), *beep]), trim=False)
+            await call.say(np.concatenate([hello, *beep]), trim=False)
             return
-        await call.turn(speak(text, language, voice), timeout_s=15)
-        await call.quiet(0.7, 20)
-        if self.says[phone]:
-            await call.turn(speak(self.says[phone], language), timeout_s=15)
+        await call.say(hello)
+        for step, keys in self.keys[phone].items():
+            while not call.over:
+                turns = (await self.server.record_of(call.dialog.call_id, ended=False))["turns"]
+                if turns and turns[-1]["step"] == step and await call.talking(0.2):
+                    break
+            await call.press(keys)
 
 
 async def rung(server: Bank, phone: str, language: str, key: str) -> Job:
@@ -174,7 +183,14 @@ async def test_people_are_asked_a_machine_gets_its_word_and_a_cancel_ends_a_call
         peer.listen(customers.answer)
         numbers = [{"pattern": "400", "plan": "survey"}, {"pattern": "401", "plan": "survey", "language": "zh"}]
         tree = settings(peer, {"retry": {"machine_s": []}}) | {"store": {"recordings": "var/recordings"}}
-        async with Bank({"survey": SURVEY}, numbers, tree, tmp_path) as server:
+        tree["outbound"]["inbound_legs"] = 0
+        tree["outbound"]["calls_at_once"] = 4
+        plans = {"survey": SURVEY, "verify": ROOT / "dialplans" / "verify.yaml"}
+        async with Bank(plans, numbers, tree, tmp_path) as server:
+            customers.server = server
+            order = {"idempotency_key": "v", "phone": DENIES, "language": "zh", "transaction": TRANSACTION}
+            order["proof"] = {"birth_date": BIRTH_DATE}
+            denial = await server.ask("/v1/verifications", Job, order)
             wanted = ((PHONE, "en", "completed"), (CHINESE, "zh", "completed"), (MACHINE, "zh", "machine"))
             jobs = [await rung(server, phone, language, phone) for phone, language, _ in wanted]
             for job, (phone, _, disposition) in zip(jobs, wanted, strict=True):
@@ -196,7 +212,13 @@ async def test_people_are_asked_a_machine_gets_its_word_and_a_cancel_ends_a_call
                 else:
                     assert [turn["value"] for turn in testified["turns"] if turn["step"] == "ask"] == ["yes"]
                     assert [turn["value"] for turn in record["turns"] if turn["step"] == "ask"] == ["yes"]
-            customers.says[PHONE] = ""
+            assert (await server.until(denial, "done", "failed")).disposition == "denied", server.last_words(40)
+            testified = (await server.ask(f"/v1/jobs/{denial.id}/evidence", EvidenceRecord)).body["call"]["identity"]
+            assert (testified["proven"], [a["by"] for a in testified["answers"]]) == (True, ["keys"])
+            written = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".wav")
+            assert BIRTH_DATE.encode() not in written
+            assert b"19870429" not in written
+            customers.keys[PHONE] = {}
             job = await rung(server, PHONE, "en", "again")
             await server.until(job, "in_call")
             await server.ask(f"/v1/jobs/{job.id}/cancel", Job, {})

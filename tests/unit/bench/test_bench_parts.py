@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ivr import bench
-from ivr.bench import accuracy, corpus, plans, prompt_audio
+from ivr.bench import accuracy, corpus, plans, prompt_audio, spoken_intents
 from ivr.bench.harness import toml
 from ivr.bench.report import Report, percentile, spread
 from ivr.bench.turns import judge
@@ -183,3 +183,20 @@ def test_an_echo_comes_back_once_late_and_weaker():
 
 def test_the_shipped_knowledge_is_found():
     assert (Path(plans.ROOT) / "dialplans" / "main.knowledge.yaml").is_file()
+
+
+def test_what_was_spoken_is_kept_and_not_spoken_again(tmp_path):
+    spoken = []
+
+    def say(text: str) -> np.ndarray:
+        spoken.append(text)
+        return syllables(2)
+
+    first = spoken_intents.kept(say, tmp_path, "piper")("我的卡丢了")
+    again = spoken_intents.kept(say, tmp_path, "piper")("我的卡丢了")
+    assert spoken == ["我的卡丢了"]
+    assert np.array_equal(first, syllables(2))
+    assert np.array_equal(again, first)
+    spoken_intents.kept(say, tmp_path, "espeak")("我的卡丢了")
+    assert len(spoken) == 2
+    assert spoken_intents.kept(say, None, "piper") is say

