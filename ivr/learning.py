@@ -2,11 +2,13 @@
 
 A plan gets the models that are at hand. Where one of its examples has changed, the model before answers until the new
 one is learnt; where there is none, the words of the examples do. One model is learnt at a time. Belongs to the asyncio
-thread, but for `equipped`, which any thread may call. Knows nothing of files or processes.
+thread, but for `equipped`, which any thread may call; models are looked for in another. Knows nothing of files or
+processes.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -83,7 +85,7 @@ class Learning:
     async def learn(self, plan: Plan, language: str) -> Model | None:
         """Learn the plan's examples in `language`; None when that failed, which is logged and remembered."""
         version = next(v for each, v, _ in self._wants(plan) if each == language)
-        if (known := self._learner.at_hand(version)) is not None:
+        if (known := await asyncio.to_thread(self._learner.at_hand, version)) is not None:
             return known
         self._running, self._done = version, 0
         try:

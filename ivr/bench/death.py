@@ -165,7 +165,7 @@ async def measure(report: Report, options: argparse.Namespace) -> None:
             begun = time.monotonic()
             await srv.start()
             call = await caller.dial(srv.uri("410"))
-            answered = await call.quiet(0.3, 5)
+            answered = await call.quiet(0.3, 15)
             await call.hangup()
             report.row("a new brain", "starts cleanly, answers", f"ready after {time.monotonic() - begun:.1f} s, "
                        f"{'answers' if answered else 'does not speak'}", answered)  # fmt: skip

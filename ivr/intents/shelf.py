@@ -93,13 +93,14 @@ class Shelf:
     def of(self, examples: Sequence[Example]) -> dict[str, Model]:
         """The models that calls use for a plan with these examples, by language; learnt now where they are not there.
 
-        What takes long is told on standard error. A folder that cannot be written keeps nobody from learning.
+        What takes long is told on a terminal. A folder that cannot be written keeps nobody from learning.
         """
         found = {}
         for language, own in to_learn(examples).items():
             model = self.get(version_of(own, language))
             if model is None:
-                print(f"learning {len(own)} examples in {language}, once", file=sys.stderr, flush=True)
+                if sys.stderr.isatty():
+                    print(f"learning {len(own)} examples in {language}, once", file=sys.stderr, flush=True)
                 model = learnt(own, language, lambda _done, _all: None)
                 try:
                     self.put(model)

@@ -9,6 +9,7 @@ of calls. The figures were fitted on single and strung digits of several speaker
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -107,7 +108,9 @@ class _Found:
             return list("0123456789")
         beginnings = (d[: self._least_held] for d in self.strings if 0 < self._least_held < len(d))
         found = list(dict.fromkeys([*self.strings, *beginnings]))[:_MOST_CANDIDATES]
-        return list(dict.fromkeys([*found, *self.expectation.phrases])) if found and self.in_doubt else found
+        if not found or not self.in_doubt:
+            return found
+        return list(dict.fromkeys([*found, *(p for p in self.expectation.phrases if re.fullmatch("[0-9]+", p))]))
 
     def in_rhythm(self, length: int) -> float:
         """Penalty (negative) or bonus for so many digits."""

@@ -1,6 +1,6 @@
 """The demonstration that README.md promises, in Mandarin; the English half goes the same way.
 
-Its verification takes a minute more, so a shorter one is made in tests/sip/test_dialing.py.
+Its verification takes a minute more, so a shorter one is made in tests/sip/test_outbound_calls.py.
 """
 
 from __future__ import annotations

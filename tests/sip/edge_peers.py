@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from math import pi, sin
 from pathlib import Path
 
+from ivr.bench.harness import free_ports
 from ivr.config import Config, Lines, Number, Sip, Trunk
 from ivr.line.messages import Segment
 from ivr.telephony.leg import Leg
@@ -210,11 +211,12 @@ class Sipp:
 @contextlib.asynccontextmanager
 async def sipp(
     remote: str, port: int, *steps: str, calls: int = 1, per_second: int = 10, source: str = "127.0.0.1",
-    number: str = "400", transport: str = "u1", media: int = 26_000,
+    number: str = "400", transport: str = "u1", media: int = 0,
 ) -> AsyncIterator[Sipp]:  # fmt: skip
-    """Run the steps as a caller at `source:port`."""
+    """Run the steps as a caller at `source:port`, its audio at port `media`, by default a free one."""
     with tempfile.TemporaryDirectory() as folder:
         scenario, errors = _written(Path(folder), steps), Path(folder, "errors.log")
+        media = media or free_ports(1)[0]
         process = await asyncio.create_subprocess_exec(
             "sipp", remote, "-sf", str(scenario), "-i", source, "-p", str(port), "-mi", source, "-mp", str(media),
             "-s", number, "-m", str(calls), "-l", str(calls), "-r", str(per_second), "-t", transport, "-nostdin",
