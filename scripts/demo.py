@@ -62,8 +62,8 @@ ENGLISH = (
     Says("Goodbye.", expect="intent"),
 )
 MANDARIN = (
-    Says("短信通知要钱吗", expect="answer"),
-    Says("我的卡丢了", expect="intent"),
+    Says("周末营业吗", expect="answer"),
+    Says("我的银行卡丢了", expect="intent"),
     Presses("2"),
 )
 CALLS = (("400", "en", "English", ENGLISH), ("401", "zh", "Mandarin", MANDARIN))

@@ -19,5 +19,5 @@ def test_the_demonstration_ends_well():
     demo = [sys.executable, "scripts/demo.py", "--language", "zh", "--part", "calls"]
     done = subprocess.run(demo, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "took it as fee_sms" in done.stdout
+    assert "took it as opening_hours" in done.stdout
     assert "took it as lost_card" in done.stdout
