@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +34,9 @@ def english() -> Model:
     return learnt(EXAMPLES, "en", lambda _done, _all: None)
 
 
-def test_what_was_learnt_once_is_found_by_everybody(tmp_path, capsys):
+def test_what_was_learnt_once_is_found_by_everybody(tmp_path, capsys, monkeypatch):
+    """What takes long is told, at a terminal."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     first = Shelf(tmp_path / "intents").of(EXAMPLES)
     assert sorted(first) == ["en", "zh"]
     assert capsys.readouterr().err.count("learning 34 examples") == 2
