@@ -457,7 +457,7 @@ TABLES = ("precision", "noise", "delay", "soft", "cut", "cost", "echo")
 def main(argv: list[str]) -> int:
     """The bench's door. 0 when measured, 2 when the data is not there."""
     parser = argparse.ArgumentParser(prog="ivr bench hearing", description="VAD, endpointing and echo on recordings")
-    parser.add_argument("--data", default=os.environ.get("IVR_DATA", "../shared/data"), help="folder of recordings")
+    parser.add_argument("--data", default=os.environ.get("IVR_DATA", ""), help="folder of recordings")
     parser.add_argument("--utterances", type=int, default=16, help="at most so many of each corpus")
     parser.add_argument("--only", choices=TABLES, action="append", help="only this table (may be repeated)")
     options = parser.parse_args(argv)

@@ -84,16 +84,16 @@ def spread(values: list[float]) -> str:
 
 
 def data_folder(given: str) -> Path | None:
-    """The folder of evaluation speech: --data, else IVR_DATA, else `../shared/data` beside the checkout."""
-    path = Path(given or os.environ.get("IVR_DATA", "") or ROOT.parent / "shared" / "data")
-    return path if path.is_dir() else None
+    """The folder of evaluation speech: --data, else IVR_DATA; None when neither names one."""
+    named = given or os.environ.get("IVR_DATA", "")
+    return Path(named) if named and Path(named).is_dir() else None
 
 
 def run(name: str, doc: str | None, measure: Callable[[Report, argparse.Namespace], Awaitable[None]],
         argv: list[str], extend: Callable[[argparse.ArgumentParser], None] | None = None) -> int:  # fmt: skip
     """Parse, measure, print, write; 0 when every requirement holds."""
     parser = argparse.ArgumentParser(prog=f"ivr bench {name}", description=doc)
-    parser.add_argument("--data", default="", help="folder of evaluation speech (else IVR_DATA, ../shared/data)")
+    parser.add_argument("--data", default="", help="folder of evaluation speech (else IVR_DATA)")
     parser.add_argument("--quick", action="store_true", help="the short form that the tests run")
     parser.add_argument("--json", default="", metavar="OUT", help="write rows and details there")
     parser.add_argument("--seed", type=int, default=SEED)

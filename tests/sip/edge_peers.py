@@ -255,12 +255,11 @@ def message(first: str, *headers: str, body: str = "", via: str = "127.0.0.1:9",
 
 
 def torture(rfc4475: bool = True) -> list[bytes]:
-    """Our own nasty messages, and those of RFC 4475 where the data folder is present."""
-    here = Path(__file__).parent
-    data = Path(os.environ.get("IVR_DATA", here.parent.parent.parent / "shared" / "data"))
+    """Our own nasty messages, and those of RFC 4475 where IVR_DATA names the evaluation data."""
+    here, data = Path(__file__).parent, os.environ.get("IVR_DATA", "")
     paths = sorted((here / "torture").glob("*.sip"))
     assert len(paths) >= 40
-    paths += sorted((data / "sip_torture" / "rfc4475").glob("*.dat")) if rfc4475 else []
+    paths += sorted(Path(data, "sip_torture", "rfc4475").glob("*.dat")) if rfc4475 and data else []
     return [path.read_bytes() for path in paths]
 
 
