@@ -8,6 +8,7 @@ Knows nothing of HTTP or plans.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ import msgspec
 from ivr.errors import InvalidInput, Problem, Unavailable
 from ivr.intents.shelf import Shelf
 from ivr.intents.trainer import Groups, Outcome, ReviewDecision
+from ivr.understanding.embedding import query_vector
 from ivr.understanding.intents import Example, Model
 from ivr.understanding.training import version_of
 
@@ -82,10 +84,21 @@ class Learner:
 
     def __init__(self, folder: Path) -> None:
         self._shelf = Shelf(folder)
+        self._warmed = False
 
     def at_hand(self, version: str) -> Model | None:
-        """The model of that version, if it was learnt before; some milliseconds."""
-        return self._shelf.get(version)
+        """The model of that version, if it was learnt before; milliseconds, the first one a second."""
+        model = self._shelf.get(version)
+        if model is not None:
+            self._warm()
+        return model
+
+    def _warm(self) -> None:
+        """Open the sentence model before a caller waits for it; what reading it has freed goes back to the system."""
+        if not self._warmed:
+            self._warmed = True
+            query_vector("")
+            ctypes.CDLL(None).malloc_trim(0)
 
     async def learn(self, examples: Sequence[Example], language: str, progress: Callable[[int, int], None]) -> Model:
         """A model of the examples in `language`. `progress(done, all)` counts what is embedded. Raises Unavailable."""
@@ -106,7 +119,7 @@ class Learner:
             if child.returncode is None:
                 child.kill()
                 await child.wait()
-        model = await asyncio.to_thread(self._shelf.get, version_of(examples, language)) if code == 0 else None
+        model = await asyncio.to_thread(self.at_hand, version_of(examples, language)) if code == 0 else None
         if model is None:
             says = err.decode("utf-8", "replace").strip()[-2_000:]
             raise Unavailable(says or f"the process ended with code {code} after {said} lines")

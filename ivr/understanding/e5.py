@@ -8,6 +8,7 @@ run. Read once by the first who asks; afterwards it is only read, by any thread.
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -132,7 +133,7 @@ def _read(data: memoryview) -> tuple[Vocabulary, Weights]:
     tensors = _tensors(data, at, width, inner)
     packed = tensors.pop("emb.word").reshape(rows, -1)
     longest, least = max(map(len, pieces)), float(scores.min()) - _UNKNOWN_COST
-    vocabulary = Vocabulary(pieces, scores.tolist(), normal, begin, end, unknown, longest, least)
+    vocabulary = Vocabulary(pieces, array("f", scores), normal, begin, end, unknown, longest, least)
     places = tensors.pop("emb.pos").reshape(positions, width)
     return vocabulary, Weights(width, inner, heads, layers, epsilon, packed, places, tensors)
 
