@@ -1,8 +1,9 @@
 """Which entries of a knowledge file an utterance asks for: by the model of its examples, or by their words.
 
 Words decide where there is no model: at the first start, until it is learnt, and for a plan with too few examples. An
-example as it stands is always its entry. What is urgent goes first, wherever in the utterance it is said. Pure; runs on
-the recogniser's thread, at some 20 ms of one core for one reading by a model.
+example as it stands is always its entry, and in Mandarin what sounds nearly like one. What is urgent goes first,
+wherever in the utterance it is said. Pure; runs on the recogniser's thread, at some 20 ms of one core for one reading
+by a model.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ SURE_URGENT, MOST_WISHES = 0.15, 3
 """How far an urgent matter has to be ahead of what else words may mean; how many wishes beside the first are kept."""
 STRONG = 0.7
 """Confidence from which a question is answered although something else was asked: of a model, all that it follows."""
+BY_SOUND = ("zh",)
+"""Languages in which what nearly is an example is its entry before a model is asked: words are compared by sound there,
+and a recogniser writes other characters than a model has learnt. Of 69 paraphrases of the bank's that come so near, 68
+mean that entry, and none of 51 sentences outside come so near."""
 SURE_OF_MEANING = {"model": 0.95, "words": 0.7}
 """Confidence from which it does not matter how a sentence sounds, because more words would not change what it means:
 of beginnings of the bank's examples that reach it a model takes one in twelve for something else, words one in six."""
@@ -66,6 +71,9 @@ def asked_for(
         return _by_words(known, [text for text, _ in readings], language, fills)
     if (entry := known.exactly(readings[0][0], language)) is not None:
         return Asked((entry,), confidence=1.0, sure=True, version=model.version)
+    if language in BY_SOUND and (match := _nearly(known, readings[0][0], language, fills)) is not None:
+        sure = match.score >= SURE_OF_MEANING["words"]
+        return Asked((match.entry,), confidence=match.score, sure=sure, version=model.version)
     return _by_model(known, model, readings[:_READ], language, fills)
 
 
@@ -90,6 +98,12 @@ def _by_model(
     ordered = tuple(found) if close else tuple(sorted(found, key=lambda e: not e.urgent))[: 1 + MOST_WISHES]
     sure = decision.confidence if decision.kind == "intent" else 0.0
     return Asked(ordered, close, decision.confidence, sure >= SURE_OF_MEANING["model"], decision.version)
+
+
+def _nearly(known: Knowledge, text: str, language: str, fills: bool) -> Match | None:
+    """The entry one of whose examples `text` nearly is."""
+    match = known.find([wishes.wanted(text, language)], language, fills)
+    return match if match is not None and match.score >= STRONG else None
 
 
 def _urgent(

@@ -67,6 +67,14 @@ def test_what_nobody_can_answer_is_nothing(language, text):
     assert said.value == text
 
 
+@pytest.mark.parametrize(
+    ("text", "source"), [("他里还有多少钱？", "balance"), ("请问跨近转帐的手续费事多少？", "fee_international")]
+)
+def test_what_sounds_nearly_like_an_example_is_its_entry_in_mandarin(text, source):
+    """As a recogniser wrote 卡里还有多少钱 and 跨境转账的手续费是多少, in calls."""
+    assert says(text, "zh").source == source
+
+
 @pytest.mark.parametrize("entry", bank().knowledge.entries, ids=lambda entry: entry.id)
 def test_an_example_is_its_entry_word_for_word(entry):
     for language, questions in entry.questions.items():
