@@ -6,7 +6,6 @@ Part of the root; asyncio's thread. Reads, never decides.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -16,7 +15,7 @@ from ivr.config import Config
 from ivr.publishing import Publishing
 from ivr.speech.stt import RecognizerPool
 from ivr.telephony.pool import LinePool
-from ivr.web.status import IntentsStatus, LanguageStatus, LineStatus, PlanStatus, Reloaded, Status, TrunkStatus
+from ivr.web.status import LanguageStatus, LineStatus, PlanStatus, Reloaded, Status, TrunkStatus
 
 EVERY_S = 2.0
 REGISTERING_S = 30
@@ -72,7 +71,7 @@ class Health:
             steps=len(plan.steps),
             gone=found.gone,
             faults=tuple(str(p) for p in self._publishing.problems if p.file in own),
-            intents=tuple(IntentsStatus(**asdict(learnt)) for learnt in self._publishing.learnt(name)),
+            intents=self._publishing.learnt(name),
         )
 
     def _line(self, line) -> LineStatus:

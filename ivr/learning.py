@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
 from ivr.dialog.plan import Plan
 from ivr.errors import Unavailable
+from ivr.intents.trainer import Learnt
 from ivr.understanding.intents import Example, Model
 from ivr.understanding.outside import to_learn
 from ivr.understanding.training import version_of
@@ -34,25 +35,6 @@ class Learner(Protocol):
     async def learn(self, examples: Sequence[Example], language: str, progress: Callable[[int, int], None]) -> Model:
         """A model of the examples in `language`. `progress(done, all)` counts examples. Raises Unavailable."""
         ...
-
-
-@dataclass(frozen=True)
-class Learnt:
-    """How far the examples of a plan in one language are learnt.
-
-    Attributes:
-        state: `learnt`; `learning`, of which `done` of `examples` are read; `waiting` for its turn; `failed`, for
-            `reason`, and not tried again before the plans are loaded again.
-        version: of the model that answers calls, empty where the words of the examples still do.
-        examples: that are learnt, those outside of every plan among them.
-    """
-
-    language: str
-    state: Literal["learnt", "learning", "waiting", "failed"]
-    version: str
-    examples: int
-    done: int = 0
-    reason: str = ""
 
 
 class Learning:

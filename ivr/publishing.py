@@ -23,7 +23,8 @@ from ivr.config import Config
 from ivr.dialog.plan import Plan, Plans
 from ivr.dialog.plan_file import load_all
 from ivr.errors import InvalidInput, Problem
-from ivr.learning import Learning, Learnt, taught
+from ivr.intents.trainer import Learnt
+from ivr.learning import Learning, taught
 from ivr.store.records import PlanVersion
 from ivr.store.store import Store
 from ivr.understanding.intents import Model

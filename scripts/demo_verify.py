@@ -13,16 +13,15 @@ import contextlib
 import json
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import msgspec
-from aiohttp import web
-from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from ivr.bench.harness import Server
+from ivr.bench.outbound_site import Bank, Told
 from ivr.caller import Call, Caller
 from ivr.caller.speak import speak
 from ivr.errors import IvrError
@@ -68,37 +67,6 @@ CUSTOMERS = {
 }  # fmt: skip
 
 
-@dataclass
-class Bank:
-    """The receiver of webhooks, which takes none whose signature is wrong."""
-
-    secret: str = field(default_factory=lambda: "whsec_" + base64.b64encode(os.urandom(32)).decode())
-    url: str = ""
-    outcome: asyncio.Future[dict[str, Any]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-    @contextlib.asynccontextmanager
-    async def open(self):
-        app = web.Application()
-        app.router.add_post("/hooks", self._take)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
-            yield self
-        finally:
-            await runner.cleanup()
-
-    async def _take(self, request: web.Request) -> web.Response:
-        try:
-            told = Webhook(self.secret).verify(await request.text(), dict(request.headers))
-        except WebhookVerificationError:
-            return web.Response(status=401)
-        if told["type"] == "verification.completed" and not self.outcome.done():
-            self.outcome.set_result(told["data"])
-        return web.Response(status=204)
-
-
 def settings(bank: Bank, port: int) -> dict[str, Any]:
     """Sections of config.toml by which the server rings the customer, and tells the bank."""
     return {
@@ -119,7 +87,6 @@ def environment(bank: Bank) -> dict[str, str]:
 async def verify(srv: Server, peer: Caller, bank: Bank, language: str) -> None:
     """One verification, from the order to its signed answer. Raises Unproven."""
     customer, picked_up = CUSTOMERS[language], asyncio.get_running_loop().create_future()
-    bank.outcome = asyncio.get_running_loop().create_future()
 
     async def pick_up(call: Call) -> None:
         picked_up.set_result(call)
@@ -150,7 +117,8 @@ async def verify(srv: Server, peer: Caller, bank: Bank, language: str) -> None:
                 call = await picked_up
                 show("rings", f"INVITE for {customer.phone}", call.invited_at)
                 talking = asyncio.create_task(_talk(srv, call, customer, language, show))
-                outcome = await asyncio.shield(bank.outcome)
+                await bank.until(lambda told: any(ends(job, one) for one in told), WITHIN_S)
+                outcome = next(told.data for told in bank.told if ends(job, told))
                 show("bank", f"told: {outcome['disposition']}; the signature is right")
                 await talking
         except TimeoutError:
@@ -164,6 +132,11 @@ async def verify(srv: Server, peer: Caller, bank: Bank, language: str) -> None:
         if wrong or record.hash != outcome["evidence"]["hash"]:
             raise Unproven(f"the evidence is not what was signed: {wrong}")
         show("evidence", f"record {record.index} of {record.server}, hash {record.hash[:16]}..., signature right")
+
+
+def ends(job: dict[str, Any], told: Told) -> bool:
+    """Whether that is the outcome of the job."""
+    return told.type == "verification.completed" and told.data["job"] == job["id"]
 
 
 async def _talk(srv: Server, call: Call, customer: Customer, language: str, show) -> None:

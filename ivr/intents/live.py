@@ -8,9 +8,10 @@ Knows nothing of HTTP or plans.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,20 +64,10 @@ class Trainer:
         raise Unavailable(f"the review failed: {says.removeprefix('ivr: ') or f'code {code}'}")
 
     async def _child(self, given: bytes, *words: str) -> tuple[int, bytes, bytes]:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ivr", "intents", "review", "--json", "--config", str(self._config_file), *words,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                out, err = await child.communicate(given)
-        except TimeoutError:
-            raise Unavailable(f"the review took more than {TIMEOUT_S:.0f} s") from None
-        finally:
-            if child.returncode is None:
-                child.kill()
-                await child.wait()
-        return child.returncode, out, err
+        review = ("ivr", "intents", "review", "--json", "--config", str(self._config_file), *words)
+        async with _child(review, TIMEOUT_S) as child:
+            out, err = await child.communicate(given)
+        return await child.wait(), out, err
 
 
 class Learner:
@@ -103,27 +94,35 @@ class Learner:
     async def learn(self, examples: Sequence[Example], language: str, progress: Callable[[int, int], None]) -> Model:
         """A model of the examples in `language`. `progress(done, all)` counts what is embedded. Raises Unavailable."""
         own = [(e.text, e.intent) for e in examples if e.language == language]
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ivr.intents.learn_child", str(self._shelf.folder), language,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            async with asyncio.timeout(LEARNING_S):
-                said, _, err = await asyncio.gather(
-                    _followed(child.stdout, progress), _given(child.stdin, own), child.stderr.read()
-                )
-                code = await child.wait()
-        except TimeoutError:
-            raise Unavailable(f"it took more than {LEARNING_S:.0f} s") from None
-        finally:
-            if child.returncode is None:
-                child.kill()
-                await child.wait()
+        learn = ("ivr.intents.learn_child", str(self._shelf.folder), language)
+        async with _child(learn, LEARNING_S) as child:
+            said, _, err = await asyncio.gather(
+                _followed(child.stdout, progress), _given(child.stdin, own), child.stderr.read()
+            )
+            code = await child.wait()
         model = await asyncio.to_thread(self.at_hand, version_of(examples, language)) if code == 0 else None
         if model is None:
             says = err.decode("utf-8", "replace").strip()[-2_000:]
             raise Unavailable(says or f"the process ended with code {code} after {said} lines")
         return model
+
+
+@contextlib.asynccontextmanager
+async def _child(module: Sequence[str], within_s: float) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A Python module with its arguments as a process, which does not outlive the block. Raises Unavailable."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *module,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(within_s):
+            yield child
+    except TimeoutError:
+        raise Unavailable(f"it took more than {within_s:.0f} s") from None
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
 
 
 async def _followed(lines: asyncio.StreamReader, progress: Callable[[int, int], None]) -> int:

@@ -1,6 +1,6 @@
-"""What the trainer's loop is made of: groups of utterances, what to do about one, what that would do. Pure.
+"""What the trainer's loop is made of: what is learnt, groups of utterances, what to do about one, what that would do.
 
-Shared by those who find groups, who show them and who write a decision down.
+Shared by those who learn, who find groups, who show them and who write a decision down. Pure.
 """
 
 from __future__ import annotations
@@ -15,6 +15,24 @@ Action = Literal["intent", "entry", "dismiss", "undo"]
 _Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
 _Plan = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$")]
 _Language = Annotated[str, msgspec.Meta(pattern=f"^({'|'.join(LANGUAGES)})$")]
+
+
+class Learnt(msgspec.Struct, frozen=True):
+    """How far the examples of a plan in one language are learnt.
+
+    Attributes:
+        state: `learnt`; `learning`, of which `done` of `examples` are read; `waiting` for its turn; `failed`, for
+            `reason`, and not tried again before the plans are loaded again.
+        version: of the model that answers calls, empty where the words of the examples still do.
+        examples: that are learnt, those outside of every plan among them.
+    """
+
+    language: str
+    state: Literal["learnt", "learning", "waiting", "failed"]
+    version: str
+    examples: int
+    done: int = 0
+    reason: str = ""
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):

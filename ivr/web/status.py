@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from ivr.intents.trainer import Learnt
 from ivr.store.records import PlanCalls, StoreHealth
 
 
@@ -48,22 +49,6 @@ class LanguageStatus(_Word, frozen=True):
     missing: str = ""
 
 
-class IntentsStatus(_Word, frozen=True):
-    """How far the examples of a plan in one language are learnt.
-
-    Attributes:
-        state: `learning` has read `done` of its `examples`; `failed` says why in `reason`.
-        version: of the model that answers now; empty where the words of the examples do.
-    """
-
-    language: str
-    state: Literal["learnt", "learning", "waiting", "failed"]
-    version: str
-    examples: int
-    done: int = 0
-    reason: str = ""
-
-
 class PlanStatus(_Word, frozen=True):
     """A dialplan in force.
 
@@ -83,7 +68,7 @@ class PlanStatus(_Word, frozen=True):
     steps: int
     gone: bool = False
     faults: tuple[str, ...] = ()
-    intents: tuple[IntentsStatus, ...] = ()
+    intents: tuple[Learnt, ...] = ()
 
 
 class Status(_Word, frozen=True):

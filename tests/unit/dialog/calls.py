@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from textwrap import dedent, indent
+
+import pytest
 
 from ivr.dialog import engine
 from ivr.dialog.plan import Plan
@@ -22,6 +24,7 @@ from ivr.dialog.state import (
     Started,
     State,
 )
+from ivr.errors import InvalidInput, Problem
 from ivr.turn import Filled, Hypothesis, Understood
 
 NOW = datetime.fromisoformat("2026-11-23T10:00+08:00")
@@ -81,6 +84,13 @@ def plan_of(folder: Path, text: str, **called: str) -> Plan:
         (folder / f"{name}.yaml").write_text(whole(words), "utf-8")
     (folder / "plan.knowledge.yaml").write_text(KNOWLEDGE, "utf-8")
     return load(folder / "plan.yaml")
+
+
+def problems_of(folder: Path, text: str) -> Sequence[Problem]:
+    """What is wrong with the plan that `text` is."""
+    with pytest.raises(InvalidInput) as caught:
+        plan_of(folder, text)
+    return caught.value.problems
 
 
 def whole(text: str) -> str:

@@ -4,13 +4,11 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from calls import NOW, hear, plan_of, spoken
+from calls import NOW, hear, plan_of, problems_of, spoken
 
 from ivr.dialog import engine, journal
 from ivr.dialog.calendar import again_at
-from ivr.dialog.plan_file import load
 from ivr.dialog.state import Conclude, End, Listen, Started, State
-from ivr.errors import InvalidInput
 from ivr.turn import Filled
 
 PLAN = """
@@ -146,9 +144,5 @@ def test_the_journal_keeps_what_the_plan_was_given_and_secrets_in_shape(tmp_path
     ("on_machine: word", "on_machine: words", "on_machine", "there is no step `words`"),
 ])  # fmt: skip
 def test_what_is_wrong_is_told_by_its_field(tmp_path, old, new, field, message):
-    plan_of(tmp_path, PLAN)
-    file = tmp_path / "plan.yaml"
-    file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
-    with pytest.raises(InvalidInput) as caught:
-        load(file)
-    assert (field, True) in [(p.field, message in p.message) for p in caught.value.problems]
+    found = problems_of(tmp_path, PLAN.replace(old, new))
+    assert (field, True) in [(p.field, message in p.message) for p in found]

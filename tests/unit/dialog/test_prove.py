@@ -3,12 +3,10 @@
 import json
 
 import pytest
-from calls import NOW, SILENCE, plan_of, spoken
+from calls import NOW, SILENCE, plan_of, problems_of, spoken
 
 from ivr.dialog import engine, journal
-from ivr.dialog.plan_file import load
 from ivr.dialog.state import Compare, Compared, Heard, Key, KeysEnded, Listen, Started, State, WaitKeys
-from ivr.errors import InvalidInput
 from ivr.turn import Evidence, Hypothesis, Understood
 
 PLAN = """
@@ -140,9 +138,5 @@ def test_the_journal_holds_scores_and_no_keys(tmp_path):
     ("reject: -5", "reject: 5", "steps.who.reject", "must be a number from -100 to -1"),
 ])  # fmt: skip
 def test_what_is_wrong_is_told_by_its_field(tmp_path, old, new, field, message):
-    plan_of(tmp_path, PLAN)
-    file = tmp_path / "plan.yaml"
-    file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
-    with pytest.raises(InvalidInput) as caught:
-        load(file)
-    assert (field, True) in [(p.field, message in p.message) for p in caught.value.problems]
+    found = problems_of(tmp_path, PLAN.replace(old, new))
+    assert (field, True) in [(p.field, message in p.message) for p in found]
