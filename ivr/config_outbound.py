@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from ivr.line.messages import Amd
+from ivr.line.settings import Amd
 from ivr.outbound.windows import parse_holidays, parse_window
 from ivr.toml_places import Place
 

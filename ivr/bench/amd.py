@@ -23,7 +23,8 @@ from ivr.bench.amd_calls import Answered
 from ivr.bench.report import Report, data_folder, percentile, run
 from ivr.caller.rtp import RATE_HZ
 from ivr.line.amd import Detector, Ear, Heard, Verdict
-from ivr.line.messages import FRAME_MS, Amd
+from ivr.line.messages import FRAME_MS
+from ivr.line.settings import Amd
 
 FRAME = RATE_HZ * FRAME_MS // 1000
 CAUGHT, TAKEN, DECISION_S, BEEP_S = 0.90, 0.02, 1.5, 0.150

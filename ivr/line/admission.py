@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from ivr.line.budget import QUEUE_HANDLES, Handles
-from ivr.line.messages import LineSettings, Peer
+from ivr.line.settings import LineSettings, Peer
 from ivr.line.sip import Sources, host_of, info_key, opening, read_request, sdp_is_broken, sequence
 
 RESOLVE_S = 300

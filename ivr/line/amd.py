@@ -19,7 +19,8 @@ from typing import Literal
 import numpy as np
 
 from ivr.line.beeps import Beeps, Tone
-from ivr.line.messages import FRAME_MS, Amd, AnsweredBy, MachineAfterAll, MachineReady
+from ivr.line.messages import FRAME_MS, AnsweredBy, MachineAfterAll, MachineReady
+from ivr.line.settings import Amd
 
 # Power of a full-scale frame is 1. Silence counts as LEAST_POWER; less marks a frame of a tone, which is no speech and
 # says nothing of the line.

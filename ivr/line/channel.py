@@ -16,6 +16,7 @@ import msgspec
 
 from ivr.errors import Unavailable
 from ivr.line import messages as m
+from ivr.line.settings import LineSettings
 
 OUTBOX_BYTES = 4 << 20
 ENDED_KEPT = 64
@@ -114,7 +115,7 @@ class Inbox:
         return body
 
 
-def first_settings(sock: socket.socket) -> m.LineSettings:
+def first_settings(sock: socket.socket) -> LineSettings:
     """The Configure that must come first. Raises Unavailable when it does not."""
     sock.settimeout(30)
     try:

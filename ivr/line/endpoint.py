@@ -18,7 +18,8 @@ import pjsua2 as pj
 from ivr.errors import Unavailable
 from ivr.line import native
 from ivr.line.budget import Handles
-from ivr.line.messages import RATE_HZ, LineSettings, Peer
+from ivr.line.messages import RATE_HZ
+from ivr.line.settings import LineSettings, Peer
 from ivr.line.sip import host_of, masked
 
 MIN_SESSION_EXPIRES_S = 90

@@ -23,7 +23,6 @@ from ivr.line.messages import (
     Drain,
     Event,
     Incoming,
-    LineSettings,
     Patch,
     Ready,
     Refused,
@@ -32,6 +31,7 @@ from ivr.line.messages import (
     pack,
     unpack_command,
 )
+from ivr.line.settings import LineSettings
 from ivr.line.sip import user_of
 
 MAX_LEGS = 4

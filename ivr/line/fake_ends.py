@@ -23,7 +23,6 @@ from ivr.line.messages import (
     FRAME_BYTES,
     FRAME_MS,
     RATE_HZ,
-    Amd,
     Answer,
     BargeIn,
     Bridged,
@@ -36,7 +35,6 @@ from ivr.line.messages import (
     Hangup,
     LegEnded,
     LegState,
-    LineSettings,
     Listen,
     Mute,
     Play,
@@ -53,6 +51,7 @@ from ivr.line.messages import (
     Unbridge,
 )
 from ivr.line.playout import Playout, Sound
+from ivr.line.settings import Amd, LineSettings
 from ivr.line.sip import dial_cause, may_refer, transfer_outcome
 
 SILENCE = bytes(FRAME_BYTES)

@@ -23,12 +23,11 @@ from ivr.line.messages import (
     Event,
     LegEnded,
     LegState,
-    LineSettings,
-    Peer,
     Quality,
     Refer,
     Transferred,
 )
+from ivr.line.settings import LineSettings, Peer
 from ivr.line.sip import dial_cause, host_of, transfer_outcome
 
 ENDING_MS = 900

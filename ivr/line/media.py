@@ -27,12 +27,14 @@ from ivr.line.amd import Watch
 from ivr.line.dtmf import ToneDetector
 from ivr.line.echo import EchoGate
 from ivr.line.endpointer import Endpointer
-from ivr.line.messages import FRAME_BYTES, FRAME_MS, RATE_HZ, Event, LineSettings
+from ivr.line.messages import FRAME_BYTES, FRAME_MS, RATE_HZ, Event
 from ivr.line.patch import Link, PatchBoard
 from ivr.line.playout import BYTES_PER_MS, SILENCE, Playout, Sound
 from ivr.line.recorder import Recorder
+from ivr.line.settings import Amd, LineSettings
 from ivr.line.sounds import Sounds
 from ivr.line.vad import NARROW_SAMPLES, SILENT_DB, Decimator, level_db, make_vad
+from ivr.speech import pcm
 
 # Captured frames that wait for the hearing thread: one second. Beyond that the oldest are lost, the clock is not.
 RING_FRAMES = 50
@@ -209,7 +211,7 @@ class LegMedia:
                 playout.stop("barge_in")
         self._wake()
 
-    def watch(self, amd: messages.Amd, early: bool) -> None:
+    def watch(self, amd: Amd, early: bool) -> None:
         """The leg has been answered: find out by whom, from the next frame on. `early`: there was early media."""
         self._tail_ms = self._at_ms + (EARLY_TAIL_MS if early else 0)
         self._answered_ms, self._watch = self._at_ms, Watch(self.leg, amd)
@@ -318,7 +320,7 @@ class LegMedia:
         link = self._link
         if link is not None and link.incoming:
             patched = link.incoming.popleft()
-            frame = patched if frame is SILENCE else _mix(frame, patched)
+            frame = patched if frame is SILENCE else pcm.mixed(frame, patched)
         self._sent = frame
         return frame
 
@@ -433,11 +435,6 @@ class LegMedia:
         except OSError as error:
             self._recorder = None
             self._emit(messages.Failure(f"recording: {error.strerror}", self.leg))
-
-
-def _mix(one: bytes, other: bytes) -> bytes:
-    total = np.frombuffer(one, np.int16).astype(np.int32) + np.frombuffer(other, np.int16)
-    return np.clip(total, -32768, 32767).astype(np.int16).tobytes()
 
 
 class Hearing:

@@ -40,6 +40,7 @@ from ivr.line.endpoint import Account, Endpoint
 from ivr.line.guard import Guard
 from ivr.line.leg import Leg
 from ivr.line.media import Hearing, LegMedia, release_ports
+from ivr.line.settings import LineSettings
 from ivr.line.sip import dialable, may_refer, read_request
 from ivr.line.timers import Timers
 
@@ -60,7 +61,7 @@ log = logging.getLogger("ivr.line")
 class LineProcess:
     """Owns the endpoint, the legs and the clockwork of the SIP thread."""
 
-    def __init__(self, settings: m.LineSettings, inbox: Inbox, outbox: Outbox) -> None:
+    def __init__(self, settings: LineSettings, inbox: Inbox, outbox: Outbox) -> None:
         self.settings = settings
         self._inbox, self._outbox = inbox, outbox
         self.emit = outbox.send

@@ -9,7 +9,8 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 
-from ivr.line.messages import Cause, Peer
+from ivr.line.messages import Cause
+from ivr.line.settings import Peer
 
 MAX_TEXT = 256
 OPENERS = frozenset({"INVITE", "ACK", "CANCEL", "OPTIONS"})

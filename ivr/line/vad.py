@@ -16,7 +16,8 @@ from typing import Protocol
 import numpy as np
 import webrtcvad
 
-from ivr.line.messages import FRAME_MS, LineSettings
+from ivr.line.messages import FRAME_MS
+from ivr.line.settings import LineSettings
 
 NARROW_HZ = 8_000
 NARROW_SAMPLES = NARROW_HZ * FRAME_MS // 1000

@@ -15,7 +15,7 @@ import msgspec
 
 from ivr.config import TrunkLimits
 from ivr.config_outbound import Outbound, Policy
-from ivr.line.messages import Amd
+from ivr.line.settings import Amd
 from ivr.outbound.job import Attempt, Callee, Decision, Disposition, Hold, Job, Load, Outcome
 from ivr.outbound.windows import Calendar
 from ivr.outbound.zones import zones_of

@@ -84,6 +84,12 @@ def gain(pcm: bytes, db: float) -> bytes:
     return to_pcm(to_wave(pcm) * 10 ** (db / 20))
 
 
+def mixed(one: bytes, other: bytes) -> bytes:
+    """Two signals of one length at once, clipped."""
+    total = np.frombuffer(one, np.int16).astype(np.int32) + np.frombuffer(other, np.int16)
+    return np.clip(total, -32768, 32767).astype(np.int16).tobytes()
+
+
 def mu_law_encode(pcm: bytes) -> bytes:
     """G.711 mu-law (ITU-T G.711, table 2a)."""
     samples = np.frombuffer(pcm, dtype="<i2").astype(np.int32) >> 2

@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-import msgspec
 import structlog
 
 from ivr.errors import Unavailable
@@ -28,16 +27,17 @@ from ivr.line.messages import (
     Incoming,
     LegEnded,
     LegState,
-    LineSettings,
     Ready,
     Refused,
     Registration,
     Reject,
     Shutdown,
 )
+from ivr.line.settings import LineSettings
 from ivr.telephony import heartbeat
 from ivr.telephony.child import Child, Wire
 from ivr.telephony.leg import DialOutcome, Leg, LegInfo
+from ivr.telephony.ports import with_fresh_ports
 
 log = structlog.get_logger(__name__)
 
@@ -258,7 +258,7 @@ class Line:
         watchdog = asyncio.get_running_loop().call_later(READY_WITHIN_S, self._check_ready, child)
         beats = asyncio.get_running_loop().create_task(self._beat(child), name=f"{self.settings.name} beats")
         try:
-            wire.send(Configure(_with_fresh_ports(self.settings, self._incarnation)))
+            wire.send(Configure(await with_fresh_ports(self.settings, self._incarnation)))
             why = await wire.read(self._take)
             if why != "closed":
                 log.error("line talks nonsense", line=self.settings.name, why=why)
@@ -354,13 +354,3 @@ class Line:
             self._owner.ended(leg)
         elif isinstance(event, LegState) and leg.state == "answered" and was != "held":
             self._owner.answered(leg)
-
-
-def _with_fresh_ports(settings: LineSettings, incarnation: int) -> LineSettings:
-    """The settings with the half of the RTP ports that the incarnation before did not use.
-
-    Its callers may not know yet that they have lost it and go on sending; the library takes whoever sends to a port
-    for the peer of the call there, and the new caller would hear nothing.
-    """
-    half = settings.rtp_ports // 2
-    return msgspec.structs.replace(settings, rtp_port=settings.rtp_port + incarnation % 2 * half, rtp_ports=half)

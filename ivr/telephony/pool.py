@@ -19,7 +19,8 @@ import structlog
 
 from ivr.config import Config
 from ivr.errors import Unavailable
-from ivr.line.messages import Amd, Bridge, Dial, Drain, Incoming, Patch, Reject, Unbridge
+from ivr.line.messages import Bridge, Dial, Drain, Incoming, Patch, Reject, Unbridge
+from ivr.line.settings import Amd
 from ivr.telephony.child import Child, LineProcess
 from ivr.telephony.dialing import Allowed, DialPolicy
 from ivr.telephony.edge import EdgeStatus, KamailioEdge

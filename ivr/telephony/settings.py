@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ivr.config import RTP_PORTS, Config, secret
-from ivr.line.messages import LineSettings, Peer
+from ivr.line.settings import LineSettings, Peer
 from ivr.telephony.dialing import Agent
 
 ANY_HOST = "0.0.0.0"  # noqa: S104 - what a person writes for every interface

@@ -12,7 +12,8 @@ from ivr.bench.amd_calls import tone
 from ivr.caller import Caller
 from ivr.caller.speak import speak
 from ivr.config import Config, Lines, Sip, Trunk
-from ivr.line.messages import Amd, AnsweredBy, MachineAfterAll, MachineReady
+from ivr.line.messages import AnsweredBy, MachineAfterAll, MachineReady
+from ivr.line.settings import Amd
 from ivr.telephony.leg import Leg
 from ivr.telephony.pool import LinePool
 

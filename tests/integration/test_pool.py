@@ -4,8 +4,11 @@ Pool A dials pool B. Nothing here waits by the clock: every step waits for the e
 """
 
 import asyncio
+import itertools
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import wave
 from contextlib import asynccontextmanager
@@ -15,10 +18,11 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from ivr.caller import Caller
 from ivr.config import Config, Lines, Number, Sip, Trunk, TrunkLimits
 from ivr.line.fake import FakeWorld
 from ivr.line.messages import (
-    Amd,
+    FRAME_MS,
     AnsweredBy,
     Audio,
     Dtmf,
@@ -34,6 +38,7 @@ from ivr.line.messages import (
     SpeechEnded,
     SpeechStarted,
 )
+from ivr.line.settings import Amd
 from ivr.telephony import heartbeat
 from ivr.telephony.leg import DialOutcome, Leg
 from ivr.telephony.pool import LinePool
@@ -56,6 +61,11 @@ def spoken(folder, text: str) -> str:
     assert shutil.which("sox"), "the package sox is missing"
     subprocess.run(["sox", str(raw), "-r", "16000", "-c", "1", "-b", "16", str(path)], check=True)
     return str(path)
+
+
+def duration_ms(path: str) -> int:
+    with wave.open(path, "rb") as file:
+        return file.getnframes() * 1000 // file.getframerate()
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +100,35 @@ def config(port: int, other: int, rtp: int, **lines) -> Config:
     )
 
 
+def rtp_of(sip_port: int) -> int:
+    return 26_000 + sip_port % 100 * 10
+
+
+@asynccontextmanager
+async def strangers_rtp(first: int, but: range):
+    """PCMU in bursts of a dozen packets to the 200 ports from `first` on, but not to those.
+
+    The library takes whoever sends ten packets in a row for the peer of a call.
+    """
+    ports = [first + port for port in range(200) if port not in but]
+
+    async def send() -> None:
+        for number in itertools.count():
+            header = struct.pack("!BBHII", 0x80, 0, number % 65_536, number * 160 % 2**32, 0xDEAD)
+            for port in ports:
+                sock.sendto(header + b"\xff" * 160, ("127.0.0.1", port))
+            if number % 12 == 11:
+                await asyncio.sleep(0.1)
+
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        task = asyncio.create_task(send())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
 class Pools:
     """A, who dials, and B, who is rung; B's legs come out of `rung` and live until the test ends."""
 
@@ -106,8 +145,8 @@ class Pools:
     async def start(self, **lines) -> None:
         launch = self.world.launch if self.kind == "fake" else None
         a_port, b_port = self._ports
-        self.a = LinePool(config(a_port, b_port, 26_000 + a_port % 100 * 10), self._nobody, launch=launch)
-        self.b = LinePool(config(b_port, a_port, 26_000 + b_port % 100 * 10, **lines), self._take, launch=launch)
+        self.a = LinePool(config(a_port, b_port, rtp_of(a_port)), self._nobody, launch=launch)
+        self.b = LinePool(config(b_port, a_port, rtp_of(b_port), **lines), self._take, launch=launch)
         await asyncio.gather(self.a.start(), self.b.start())
 
     async def close(self) -> None:
@@ -258,8 +297,7 @@ async def test_a_prompt_is_heard_as_one_utterance_with_its_audio(pools, speech):
     assert spoke.turn == turn
     seen: list = []
     ended = await until(theirs, SpeechEnded, seen)
-    with wave.open(speech, "rb") as file:
-        prompt_ms = file.getnframes() * 1000 // file.getframerate()
+    prompt_ms = duration_ms(speech)
     audio_ms = sum(len(e.pcm) for e in seen if isinstance(e, Audio)) // 32
     assert ended.reason == "endpoint"
     assert not any(isinstance(e, AnsweredBy) for e in seen)
@@ -415,6 +453,21 @@ async def test_a_killed_line_ends_its_legs_and_comes_back(kind):
         await p.b.wait_lines_up()
         assert p.b.status().restarts == 1
         await p.call()
+
+
+async def test_new_callers_hear_although_callers_of_a_dead_server_still_send(speech):
+    """Their RTP comes to all ports but a few, before the process is started and after."""
+    prompt_ms = duration_ms(speech)
+    async with strangers_rtp(rtp_of(OWN_B_PORT), but=range(160, 176)), own_pools("real") as p, Caller() as caller:
+        for _ in range(3):
+            ours = await caller.dial(f"sip:400@127.0.0.1:{OWN_B_PORT}")
+            theirs = await p.rung.get()
+            theirs.play([Segment(speech)])
+            await until(theirs, PlayoutEnded)
+            heard_ms = ours.media.reception.received * FRAME_MS
+            assert heard_ms >= prompt_ms - 500
+            await ours.hangup()
+            await theirs.wait_ended()
 
 
 async def test_a_line_that_hangs_is_killed_and_comes_back(monkeypatch):

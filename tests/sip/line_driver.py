@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ivr.line import messages as m
+from ivr.line.settings import LineSettings
 
 E = TypeVar("E")
 
@@ -22,7 +23,7 @@ class LineDriver:
     `events` keeps every event in order. `expect` takes the first one that has not been taken yet and fits.
     """
 
-    def __init__(self, settings: m.LineSettings) -> None:
+    def __init__(self, settings: LineSettings) -> None:
         self.settings = settings
         self.events: list[m.Event] = []
         self.ready: m.Ready | None = None

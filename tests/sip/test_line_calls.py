@@ -15,6 +15,7 @@ from line_driver import LineDriver
 from sipp_peer import sipp
 
 from ivr.line import messages as m
+from ivr.line.settings import LineSettings, Peer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _ports = itertools.count(21070)
@@ -34,13 +35,13 @@ def tone(path: Path, *, hz: int = 440, ms: int = 1_000) -> str:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def lines():
     """`a` knows two trunks: `b`, which is the other process, and `trunk`, which sipp plays. `b` answers as PCMU."""
-    b_peer = m.Peer("b", "127.0.0.1", 21061, from_user="1000", display_name="Bank")
-    over_tcp = m.Peer("tcp", "127.0.0.1", 21061, transport="tcp", from_user="1001")
-    trunk = m.Peer("trunk", "127.0.0.1", TRUNK_PORT, from_user="1000")
-    first = m.LineSettings(
+    b_peer = Peer("b", "127.0.0.1", 21061, from_user="1000", display_name="Bank")
+    over_tcp = Peer("tcp", "127.0.0.1", 21061, transport="tcp", from_user="1001")
+    trunk = Peer("trunk", "127.0.0.1", TRUNK_PORT, from_user="1000")
+    first = LineSettings(
         name="a", sip_port=21060, rtp_port=21300, rtp_ports=60, peers=(b_peer, over_tcp, trunk), rtp_timeout_ms=1_500
     )
-    second = m.LineSettings(name="b", sip_port=21061, rtp_port=21400, rtp_ports=60, codecs=("PCMU",))
+    second = LineSettings(name="b", sip_port=21061, rtp_port=21400, rtp_ports=60, codecs=("PCMU",))
     async with LineDriver(first) as a, LineDriver(second) as b:
         yield a, b
         for line in (a, b):

@@ -16,6 +16,7 @@ from line_driver import LineDriver
 from sipp_peer import sipp, sipp_passes
 
 from ivr.line import messages as m
+from ivr.line.settings import LineSettings, Peer
 
 LINE, OTHER = 21080, 21081
 _ports = itertools.count(21085)
@@ -40,10 +41,10 @@ def pitch(path: Path) -> float:
     return sum(a * b < 0 for a, b in itertools.pairwise(part)) / 2 / (len(part) / rate)
 
 
-def settings(name: str, port: int, **more: object) -> m.LineSettings:
-    return m.LineSettings(
+def settings(name: str, port: int, **more: object) -> LineSettings:
+    return LineSettings(
         name=name, sip_port=port, rtp_port=21500 if port == LINE else 21600, rtp_ports=80,
-        peers=(m.Peer("other", "127.0.0.1", OTHER if port == LINE else LINE, from_user="1000"),), **more,
+        peers=(Peer("other", "127.0.0.1", OTHER if port == LINE else LINE, from_user="1000"),), **more,
     )  # fmt: skip
 
 
@@ -158,8 +159,8 @@ async def test_a_taken_port_is_said_and_the_process_ends():
 
 async def test_a_peer_transfers_its_bridged_call_to_a_listed_target():
     """The new leg takes the referring leg's place at its mate; a target that is not listed is declined."""
-    agent = m.Peer("agent", "127.0.0.1", 21086, refer_targets=(f"sip:2001@127.0.0.1:{OTHER}",))
-    customer = m.LineSettings(name="line", sip_port=LINE, rtp_port=21500, rtp_ports=80, peers=(agent,))
+    agent = Peer("agent", "127.0.0.1", 21086, refer_targets=(f"sip:2001@127.0.0.1:{OTHER}",))
+    customer = LineSettings(name="line", sip_port=LINE, rtp_port=21500, rtp_ports=80, peers=(agent,))
     async with LineDriver(customer) as line, LineDriver(settings("other", OTHER)) as other:
         other.send(m.Dial(1, line.uri, "other"))
         caller = await line.expect(m.Incoming)

@@ -13,6 +13,7 @@ from line_driver import LineDriver
 from sipp_peer import sipp, sipp_passes
 
 from ivr.line import messages as m
+from ivr.line.settings import LineSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LINE = "127.0.0.1:21010"
@@ -26,7 +27,7 @@ def port() -> int:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def process():
-    settings = m.LineSettings(name="strangers", sip_port=21010, rtp_port=21100, rtp_ports=100, codecs=("G722", "PCMU"))
+    settings = LineSettings(name="strangers", sip_port=21010, rtp_port=21100, rtp_ports=100, codecs=("G722", "PCMU"))
     async with LineDriver(settings) as driver:
         yield driver
         assert driver.seen(m.Failure) == []

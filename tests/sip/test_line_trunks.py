@@ -8,16 +8,17 @@ from line_driver import LineDriver
 from sipp_peer import sipp, sipp_passes
 
 from ivr.line import messages as m
+from ivr.line.settings import LineSettings, Peer
 
 LINE, TRUNK, EDGE = 21060, 21066, 21067
 
 
-def settings(**more: object) -> m.LineSettings:
-    return m.LineSettings(name="trunks", sip_port=LINE, rtp_port=21300, rtp_ports=60, **more)
+def settings(**more: object) -> LineSettings:
+    return LineSettings(name="trunks", sip_port=LINE, rtp_port=21300, rtp_ports=60, **more)
 
 
-def trunk(**more: object) -> m.Peer:
-    return m.Peer("trunk", "127.0.0.1", TRUNK, username="bank", password="correct horse", **more)
+def trunk(**more: object) -> Peer:
+    return Peer("trunk", "127.0.0.1", TRUNK, username="bank", password="correct horse", **more)
 
 
 async def test_a_line_registers_with_digest_and_says_so():

@@ -9,7 +9,7 @@ from PIL import Image
 from ivr import bench
 from ivr.bench import amd, amd_calls
 from ivr.bench.amd_calls import Answered
-from ivr.line.messages import Amd
+from ivr.line.settings import Amd
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ivr.line.amd import Detector, Verdict
-from ivr.line.messages import Amd
+from ivr.line.settings import Amd
 
 RATE_HZ = 8_000
 FRAME = 160

@@ -7,7 +7,8 @@ from made_up import GREETING, RATE_HZ, frames, hiss, silence, speech, told, tone
 
 from ivr.line.amd import LONGEST_PAUSE_S, SHORTEST_PAUSE_S, Detector, Watch
 from ivr.line.beeps import Beeps
-from ivr.line.messages import Amd, AnsweredBy, MachineAfterAll, MachineReady
+from ivr.line.messages import AnsweredBy, MachineAfterAll, MachineReady
+from ivr.line.settings import Amd
 
 
 @pytest.mark.parametrize("length_s", [0.3, 0.5, 1.0, 2.0, 3.5])

@@ -5,7 +5,8 @@ import pytest
 from made_up import GREETING, RATE_HZ, hiss, silence, speech, told, tone, verdicts
 
 from ivr.line.amd import Watch
-from ivr.line.messages import Amd, AnsweredBy
+from ivr.line.messages import AnsweredBy
+from ivr.line.settings import Amd
 
 PERSON = (silence(0.3), speech(0.6), silence(4))
 MACHINE = (silence(0.3), *GREETING, silence(1))

@@ -9,6 +9,7 @@ import pytest
 from ivr.errors import Unavailable
 from ivr.line import messages as m
 from ivr.line.channel import OUTBOX_BYTES, Inbox, Outbox, first_settings
+from ivr.line.settings import LineSettings
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_a_brain_that_is_gone_breaks_the_outbox(ends):
 
 def test_configure_comes_first(ends):
     ours, theirs = ends
-    theirs.send(m.pack(m.Configure(m.LineSettings("one"))))
+    theirs.send(m.pack(m.Configure(LineSettings("one"))))
     assert first_settings(ours).name == "one"
 
 

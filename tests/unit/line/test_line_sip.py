@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ivr.line.budget import CLOSED_KEPT_S, Handles
-from ivr.line.messages import Peer
+from ivr.line.settings import Peer
 from ivr.line.sip import (
     Sources,
     dial_cause,

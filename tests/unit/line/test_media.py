@@ -17,8 +17,9 @@ import pytest
 from ivr.line import messages as m
 from ivr.line.dtmf import HIGH_HZ, LOW_HZ
 from ivr.line.media import RING_FRAMES, Hearing, LegMedia
+from ivr.line.settings import Amd, LineSettings
 
-SETTINGS = m.LineSettings("x")
+SETTINGS = LineSettings("x")
 
 
 @pytest.fixture(scope="session")
@@ -441,7 +442,7 @@ def who(call: Call) -> list[tuple[str, str]]:
 def test_who_answered_is_told_once_asked_for_and_turns_hear_the_same(call, voice):
     call.run(voice)
     call.listen(no_input_ms=0)
-    call.media.watch(m.Amd(), early=False)
+    call.media.watch(Amd(), early=False)
     call.run(15)
     call.run(voice)
     call.run(80)
@@ -454,7 +455,7 @@ def test_who_answered_is_told_once_asked_for_and_turns_hear_the_same(call, voice
 def test_the_end_of_early_media_says_nothing_of_who_answered(call, voice, early, cause):
     """What the jitter buffer still holds when the answer comes."""
     call.run(voice[:20])
-    call.media.watch(m.Amd(), early)
+    call.media.watch(Amd(), early)
     call.run(voice[20:29])
     call.run(220)
     assert who(call) == [("AnsweredBy", cause)]
@@ -462,7 +463,7 @@ def test_the_end_of_early_media_says_nothing_of_who_answered(call, voice, early,
 
 def test_our_own_prompt_that_comes_back_is_no_machine_that_talks_on(call, voice):
     """A person on a line that returns us: they have said a word, and all that follows is our echo."""
-    call.media.watch(m.Amd(), early=False)
+    call.media.watch(Amd(), early=False)
     call.run(15)
     call.run(voice[:25])
     call.run(40)
@@ -478,7 +479,7 @@ def test_our_own_prompt_that_comes_back_is_no_machine_that_talks_on(call, voice)
 
 
 def test_keys_are_no_speech_of_who_answered(call):
-    call.media.watch(m.Amd(), early=False)
+    call.media.watch(Amd(), early=False)
     for _ in range(4):
         call.run(tone(0, 0, 10))
         call.run(30)
@@ -487,7 +488,7 @@ def test_keys_are_no_speech_of_who_answered(call):
 
 
 def test_a_bridged_leg_is_not_watched_any_more(call, voice):
-    call.media.watch(m.Amd(), early=False)
+    call.media.watch(Amd(), early=False)
     call.media.bridged_to(None)
     call.run(voice)
     call.run(250)

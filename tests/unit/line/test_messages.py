@@ -6,14 +6,15 @@ import msgspec
 import pytest
 
 from ivr.line import messages as m
+from ivr.line.settings import Amd, LineSettings, Peer
 
 COMMANDS = [
-    m.Configure(m.LineSettings("one", peers=(m.Peer("trunk", "sip.example", refer_targets=("sip:1@sip.example",)),))),
+    m.Configure(LineSettings("one", peers=(Peer("trunk", "sip.example", refer_targets=("sip:1@sip.example",)),))),
     m.Ring(1, True),
     m.Answer(1, "zh"),
     m.Reject(1, 503, "Busy", 5),
     m.Dial(7, "sip:2000@192.0.2.1", "trunk", 20_000, "zh"),
-    m.Dial(8, "sip:2000@192.0.2.1", "trunk", 20_000, "zh", m.Amd(hang_up_cost=50.0)),
+    m.Dial(8, "sip:2000@192.0.2.1", "trunk", 20_000, "zh", Amd(hang_up_cost=50.0)),
     m.Hangup(1, 0, "hangup"),
     m.Refer(1, "sip:3000@192.0.2.1"),
     m.Bridge(1, 2),

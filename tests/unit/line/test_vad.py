@@ -9,7 +9,8 @@ import wave
 import numpy as np
 import pytest
 
-from ivr.line.messages import FRAME_BYTES, LineSettings
+from ivr.line.messages import FRAME_BYTES
+from ivr.line.settings import LineSettings
 from ivr.line.vad import LOWEST_DB, Decimator, NoiseGate, Vad, WebrtcModel, level_db, make_vad
 
 RNG = np.random.default_rng(1)
