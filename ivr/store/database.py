@@ -69,7 +69,7 @@ def engines(url: sa.URL) -> tuple[sa.Engine, sa.Engine]:
         writer = sa.create_engine(url, pool_size=1, max_overflow=0, **options)
         reader = sa.create_engine(url, pool_size=READERS, max_overflow=0, **options)
         for engine in (writer, reader):
-            sa.event.listen(engine, "connect", _bound_statements)
+            sa.event.listen(engine, "connect", _set_up_postgresql)
         return writer, reader
     path = Path(url.database)
     try:
@@ -109,8 +109,10 @@ def reader(url: sa.URL) -> sa.Engine:
     return engine
 
 
-def _bound_statements(connection, _record) -> None:
+def _set_up_postgresql(connection, _record) -> None:
+    """A plan made while a queue was empty is not kept when it has filled: it would read all of it for every claim."""
     connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
+    connection.execute("SET plan_cache_mode = force_custom_plan")
     connection.commit()
 
 

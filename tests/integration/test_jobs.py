@@ -126,6 +126,20 @@ async def desk(backend):
         yield only
 
 
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_queue_that_fills_is_not_read_whole_for_every_claim(backend):
+    """PostgreSQL keeps plans of statements it knows; one made for an empty queue reads all of a full one."""
+    async with desks(backend, "a") as (d,):
+        await d.jobs.create([d.new() for _ in range(100)])
+        for _ in range(60):
+            await d.jobs.finish(await d.claim(), "reached", "confirmed")
+        await d.jobs.create([d.new() for _ in range(4_000)])
+        for _ in range(40):
+            await d.jobs.finish(await d.claim(), "reached", "confirmed")
+    ((read,),) = backend.execute("SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'jobs'")
+    assert read < 40 * 1_000
+
+
 async def test_a_job_goes_from_created_to_its_one_disposition(desk):
     job = await desk.add(phone=PHONE)
     claim = await desk.claim()
