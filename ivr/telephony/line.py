@@ -37,7 +37,6 @@ from ivr.line.settings import LineSettings
 from ivr.telephony import heartbeat
 from ivr.telephony.child import Child, Wire
 from ivr.telephony.leg import DialOutcome, Leg, LegInfo
-from ivr.telephony.ports import with_fresh_ports
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +60,8 @@ class Owner(Protocol):
     def incoming(self, line: Line, event: Incoming) -> Leg | Reject: ...
 
     def line_up(self, line: Line, up: bool) -> None: ...
+
+    async def settings_of(self, line: Line, incarnation: int) -> LineSettings: ...
 
     def answered(self, leg: Leg) -> None: ...
 
@@ -258,7 +259,7 @@ class Line:
         watchdog = asyncio.get_running_loop().call_later(READY_WITHIN_S, self._check_ready, child)
         beats = asyncio.get_running_loop().create_task(self._beat(child), name=f"{self.settings.name} beats")
         try:
-            wire.send(Configure(await with_fresh_ports(self.settings, self._incarnation)))
+            wire.send(Configure(await self._owner.settings_of(self, self._incarnation)))
             why = await wire.read(self._take)
             if why != "closed":
                 log.error("line talks nonsense", line=self.settings.name, why=why)

@@ -20,14 +20,14 @@ import structlog
 from ivr.config import Config
 from ivr.errors import Unavailable
 from ivr.line.messages import Bridge, Dial, Drain, Incoming, Patch, Reject, Unbridge
-from ivr.line.settings import Amd
+from ivr.line.settings import Amd, LineSettings
 from ivr.telephony.child import Child, LineProcess
 from ivr.telephony.dialing import Allowed, DialPolicy
 from ivr.telephony.edge import EdgeStatus, KamailioEdge
 from ivr.telephony.leg import DialOutcome, Leg, LegInfo
 from ivr.telephony.line import Line
 from ivr.telephony.numbers import plan_for
-from ivr.telephony.ports import is_free
+from ivr.telephony.ports import ASKING_AT_ONCE, is_free, with_fresh_ports
 from ivr.telephony.runtime import private_folder
 from ivr.telephony.settings import beat_host, inside_host, inside_port, line_settings, secret_names
 
@@ -119,6 +119,7 @@ class LinePool:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._draining = False
         self._all_up = asyncio.Event()
+        self._asking = asyncio.Semaphore(ASKING_AT_ONCE)
         self.lines = [
             Line(
                 index,
@@ -248,6 +249,11 @@ class LinePool:
         return sum(line.capacity - line.used for line in self.lines)
 
     # What lines tell -----------------------------------------------------------------------------------------------
+
+    async def settings_of(self, line: Line, incarnation: int) -> LineSettings:
+        """What a process of the line is told: its RTP ports are those that nobody sends to."""
+        async with self._asking:
+            return await with_fresh_ports(line.settings, incarnation)
 
     def line_up(self, line: Line, up: bool) -> None:
         """A line became ready or was lost."""

@@ -20,6 +20,8 @@ from ivr.line.settings import LineSettings
 
 LISTEN_S = 0.2
 """Senders of RTP are heard within so long: a packet comes every 20 ms, with some carriers every 60 ms."""
+ASKING_AT_ONCE = 4
+"""Lines whose ports are listened to at a time: fifty sockets each, of the thousand that a process may have."""
 
 
 def is_free(host: str, port: int, tcp: bool) -> bool:
@@ -54,30 +56,25 @@ def quiet_stretch(first: int, count: int, spoken_to: Collection[int]) -> tuple[i
     return best if best[1] >= 2 else (first, count)
 
 
-async def spoken_to(host: str, first: int, count: int, listen_s: float = LISTEN_S) -> set[int]:
-    """Ports of the range that packets arrive at, or that somebody else holds; `host` empty or a wildcard: any."""
+async def spoken_to(host: str, first: int, count: int) -> set[int]:
+    """RTP ports, which are even, that packets arrive at or that somebody else holds."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found: set[int] = set()
-    open_: list[tuple[int, socket.socket]] = []
-    try:
-        for port in range(first, first + count):
-            sock = socket.socket(family, socket.SOCK_DGRAM)
-            sock.setblocking(False)
-            open_.append((port, sock))
+    with contextlib.ExitStack() as stack:
+        listening: dict[int, socket.socket] = {}
+        for port in range(first + first % 2, first + count, 2):
+            own = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+            own.setblocking(False)
             try:
-                sock.bind((host, port))
+                own.bind((host, port))
+                listening[port] = own
             except OSError:
                 found.add(port)
-        await asyncio.sleep(listen_s)
-        for port, sock in open_:
-            try:
-                sock.recv(1)
-            except OSError:
-                continue
-            found.add(port)
-    finally:
-        for _, sock in open_:
-            sock.close()
+        await asyncio.sleep(LISTEN_S)
+        for port, own in listening.items():
+            with contextlib.suppress(BlockingIOError):
+                own.recv(1)
+                found.add(port)
     return found
 
 
