@@ -38,7 +38,8 @@ async def complete(search: Search, plan: Plan, state: State, kind: str, said: Un
     audience = "verified" if state.proven or plan.is_verified(state.slots) else "public"
     query = KbQuery(text=said.value[:QUERY_CHARS], language=state.language, audience=audience, limit=1)
     try:
-        found = await asyncio.wait_for(search(query), WITHIN_S)
+        async with asyncio.timeout(WITHIN_S):
+            found = await search(query)
     except (TimeoutError, Unavailable) as error:
         log.warning("the base of answers was not asked", error=str(error) or f"more than {WITHIN_S:g} s")
         return said

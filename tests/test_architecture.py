@@ -263,6 +263,16 @@ def test_the_pure_rooms_do_not_read_the_clock():
     ] == []
 
 
+def test_nothing_waits_by_wait_for():
+    """Before Python 3.12 it loses a cancellation that comes with the result (python/cpython#86296); asyncio.timeout."""
+    assert [
+        f"{module}:{node.lineno}"
+        for module in FILES
+        for node in ast.walk(tree_of(module))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "asyncio.wait_for"
+    ] == []
+
+
 def test_modules_have_names_that_say_something():
     assert [module for module in FILES if module.split(".")[-1] in VAGUE] == []
 

@@ -34,7 +34,8 @@ START_S = 300
 TOKEN_ENV = "IVR_TOKEN"  # noqa: S105 - the name of a variable, not a token
 
 
-def _port_free(port: int) -> bool:
+def port_free(port: int) -> bool:
+    """Whether a port of loopback is free for UDP and TCP."""
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with contextlib.closing(socket.socket(socket.AF_INET, kind)) as probe:
             try:
@@ -49,7 +50,7 @@ def free_ports(count: int, step: int = 1) -> list[int]:
     for _ in range(200):
         first = random.randrange(PORTS[0], PORTS[1] - count * step, 2)  # noqa: S311 - no secret
         ports = [first + i * step for i in range(count)]
-        if all(map(_port_free, ports)):
+        if all(map(port_free, ports)):
             return ports
     raise Unavailable(f"no {count} free ports between {PORTS[0]} and {PORTS[1]}")
 
@@ -149,7 +150,8 @@ class Server:
         for sign, wait in ((signal.SIGTERM, within_s), (signal.SIGTERM, 8.0), (signal.SIGKILL, 5.0)):
             self.process.send_signal(sign)
             with contextlib.suppress(TimeoutError):
-                return await asyncio.wait_for(self.process.wait(), wait)
+                async with asyncio.timeout(wait):
+                    return await self.process.wait()
         return None
 
     async def __aenter__(self) -> Server:

@@ -53,7 +53,8 @@ async def _short_call(srv: Server, caller: Caller, rng: random.Random, words: di
     manner = rng.random()
     try:
         patience_s = rng.uniform(0.001, 0.006) if manner < 0.05 else None
-        call = await asyncio.wait_for(caller.dial(srv.uri(number)), patience_s)
+        async with asyncio.timeout(patience_s):
+            call = await caller.dial(srv.uri(number))
         await call.wait_for(lambda: False, rng.uniform(0.05, 0.6))
         if manner < 0.15:
             await call.press(rng.choice("123#"), duration_ms=60)

@@ -143,7 +143,8 @@ class Call:
                 return bool(condition())
             self.changed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.changed.wait(), min(left, 0.02))
+                async with asyncio.timeout(min(left, 0.02)):
+                    await self.changed.wait()
         return True
 
     # Taking turns ----------------------------------------------------------------------------------------------------
@@ -312,7 +313,8 @@ class Call:
         for _ in range(7):
             self.caller.socket.respond(self.invite, response, self.invite_source)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._acked.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._acked.wait()
                 return
             if self.over:
                 return

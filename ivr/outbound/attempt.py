@@ -207,7 +207,8 @@ class Attempt:
         until = self.claim.attempt.lease_until
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._looked.wait(), jobs.lease.total_seconds() / 3)
+                async with asyncio.timeout(jobs.lease.total_seconds() / 3):
+                    await self._looked.wait()
             self._looked.clear()
             now = jobs.now()
             try:

@@ -64,7 +64,8 @@ class Delivery:
                     task.add_done_callback(self._done)
                 if not taken:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._woken.wait(), EVERY_S)
+                        async with asyncio.timeout(EVERY_S):
+                            await self._woken.wait()
         finally:
             for task in self._under_way:
                 task.cancel()

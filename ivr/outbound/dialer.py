@@ -107,7 +107,8 @@ class Dialer:
             except Exception:  # the edge: the dialer outlives whatever one look ran into
                 log.exception("claiming failed")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._woken.wait()
 
     async def _claim(self) -> datetime | None:
         """Claim until nothing may ring or no line is free; when to look again, None: when woken."""

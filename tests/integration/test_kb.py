@@ -227,7 +227,8 @@ async def test_a_server_that_stops_takes_its_indexing_along_and_starts_none_agai
     await base.refresh()
     child = base._child
     await embedding(tmp_path)
-    await asyncio.wait_for(base.stop_indexing(), 5)
+    async with asyncio.timeout(5):
+        await base.stop_indexing()
     assert child.returncode == -signal.SIGKILL
     await base.refresh()
     assert base._child is child

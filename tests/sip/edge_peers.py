@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import socket
 import struct
@@ -13,11 +14,15 @@ from collections.abc import AsyncIterator
 from math import pi, sin
 from pathlib import Path
 
-from ivr.bench.harness import free_ports
+from ivr.bench.harness import port_free
 from ivr.config import Config, Lines, Number, Sip, Trunk
 from ivr.line.messages import Segment
 from ivr.telephony.leg import Leg
 from ivr.telephony.pool import LinePool
+
+_MEDIA_FIRST, _MEDIA_EACH = 30_000, 400
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 6
+_media = itertools.cycle(range(_MEDIA_FIRST + _worker * _MEDIA_EACH, _MEDIA_FIRST + (_worker + 1) * _MEDIA_EACH, 4))
 
 
 def tone(path: Path, seconds: int = 5) -> str:
@@ -208,6 +213,15 @@ class Sipp:
         assert self._process.returncode == 0, f"sipp ended with {self._process.returncode}: {said}"
 
 
+def _media_port() -> int:
+    """One for audio, that and two more for video as sipp wants it, in ports nothing else of the tests takes."""
+    for _ in range(_MEDIA_EACH // 4):
+        port = next(_media)
+        if port_free(port) and port_free(port + 2):
+            return port
+    raise RuntimeError(f"no free ports for sipp from {_MEDIA_FIRST} on")
+
+
 @contextlib.asynccontextmanager
 async def sipp(
     remote: str, port: int, *steps: str, calls: int = 1, per_second: int = 10, source: str = "127.0.0.1",
@@ -216,7 +230,7 @@ async def sipp(
     """Run the steps as a caller at `source:port`, its audio at port `media`, by default a free one."""
     with tempfile.TemporaryDirectory() as folder:
         scenario, errors = _written(Path(folder), steps), Path(folder, "errors.log")
-        media = media or free_ports(1)[0]
+        media = media or _media_port()
         process = await asyncio.create_subprocess_exec(
             "sipp", remote, "-sf", str(scenario), "-i", source, "-p", str(port), "-mi", source, "-mp", str(media),
             "-s", number, "-m", str(calls), "-l", str(calls), "-r", str(per_second), "-t", transport, "-nostdin",

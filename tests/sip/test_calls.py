@@ -188,7 +188,8 @@ async def test_a_transfer_connects_or_says_that_nobody_is_there(server, number, 
         call = await caller.dial(server.uri(number))
         call.accept_refer = True
         if agent == "desk":
-            await asyncio.wait_for(met, 15)
+            async with asyncio.timeout(15):
+                await met
             if legs == 2:
                 assert await call.talking(10)
             await asyncio.sleep(2)

@@ -30,7 +30,8 @@ async def test_the_first_sigterm_drains_and_the_second_ends_everything():
         assert len(family) >= 3
         os.kill(server.pid, signal.SIGTERM)
         assert await call.wait_for(lambda: call.over, 5)
-        await asyncio.wait_for(server.process.wait(), 8)
+        async with asyncio.timeout(8):
+            await server.process.wait()
         assert server.process.returncode == 0
         assert alive(family) == []
 
@@ -44,5 +45,6 @@ async def test_a_server_that_drains_ends_when_its_last_call_does():
         os.kill(server.pid, signal.SIGTERM)
         await asyncio.sleep(0.3)
         await call.hangup()
-        await asyncio.wait_for(server.process.wait(), 15)
+        async with asyncio.timeout(15):
+            await server.process.wait()
         assert server.process.returncode == 0
