@@ -37,7 +37,7 @@ REPORTED = {
     "en": ("piper", "rms", "awb", "en-us+f2", "en-gb", "en-gb-x-rp+m1", "en-gb-x-gbcwmd+f3"),
     "zh": tuple(f"cmn-latn-pinyin{variant}" for variant in ("+f2", "+f4", "+m2", "+m3", "+m5", "+m6", "+m8")),
 }
-CALLERS = 28
+CALLERS = 21
 ANSWERS = 3
 _ANYBODY, _NEAR = 3, 1
 _SNR_DB = 15.0

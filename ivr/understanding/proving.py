@@ -87,7 +87,7 @@ class Proofs:
         said = [identity.values_in(kind, normal(text, language), language) for text, _ in readings]
         score, rank = read = identity.weighed(kind, value, readings, language)
         if hypothesis.line_up:
-            score = identity.among(value, hypothesis.line_up, language, read, any(said))
+            score = identity.among(value, hypothesis.line_up, language, score)
         if read == (0.0, 0) and score <= 0.0:
             return None
         hashes = dict.fromkeys(self._hash(expectation.proof, each) for values in said for each in values)

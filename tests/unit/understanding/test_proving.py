@@ -130,7 +130,7 @@ def weighed(text: str, language: str, *nats: float) -> Hypothesis:
 @pytest.mark.parametrize(("language", "misheard"), [("en", "It will have an insane time"), ("zh", "1-8-7-2-4-4-4")])
 def test_what_was_misheard_speaks_for_the_date_that_is_far_above_the_others(language, misheard):
     """Whereas read freely it is no date at all."""
-    hypothesis = weighed(misheard, language, -7.0, -6.0, -0.5, -6.0, -8.0)
+    hypothesis = weighed(misheard, language, -9.0, -8.0, -0.5, -9.0, -10.0)
     found = PROOFS.heard(VOCABULARY, asked("birth_date", language), hypothesis).evidence
     assert found.score > 7
     assert found.rank == 0
@@ -150,7 +150,7 @@ def test_a_date_that_is_not_in_the_line_up_gains_nothing_by_that(language, other
     ("en", "the twenty eighth of April nineteen eighty seven"), ("zh", "一九八七年四月二十八号"),
 ])  # fmt: skip
 def test_a_decoy_that_was_said_speaks_against(language, near):
-    hypothesis = weighed(near, language, -9.0, -0.5, -6.5, -12.0, -9.0)
+    hypothesis = weighed(near, language, -12.0, -0.5, -9.0, -14.0, -12.0)
     assert PROOFS.heard(VOCABULARY, asked("birth_date", language), hypothesis).evidence.score < 0
 
 
@@ -159,7 +159,7 @@ def test_a_decoy_that_was_said_speaks_against(language, near):
 ])  # fmt: skip
 def test_a_date_read_right_is_doubted_when_another_is_likelier(language, right):
     clear = PROOFS.heard(VOCABULARY, asked("birth_date", language), weighed(right, language, -9, -8, -0.5, -9, -9))
-    doubtful = PROOFS.heard(VOCABULARY, asked("birth_date", language), weighed(right, language, -9, -1, -4.5, -9, -9))
+    doubtful = PROOFS.heard(VOCABULARY, asked("birth_date", language), weighed(right, language, -9, -1, -6.5, -9, -9))
     assert clear.evidence.score > 8
     assert clear.evidence.rank == doubtful.evidence.rank == 1
     assert doubtful.evidence.score < 6
