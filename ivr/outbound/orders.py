@@ -33,7 +33,6 @@ MOST_AMOUNT = Decimal("1e12")
 LONGEST = timedelta(days=31)
 """How far ahead a job may end."""
 RECHECK = timedelta(hours=1)
-_YEAR_UNSAID = timedelta(days=180)
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Word = Annotated[str, msgspec.Meta(max_length=128)]
@@ -219,20 +218,18 @@ def told(job: Job, answers_left: int) -> dict[str, str]:
     """What the dialplan of a job is given, name -> text: the transaction in its words, or the order's variables.
 
     `date` and `time` of a transaction are by the clock of its customer, where that is one clock, else by that of the
-    order; the year only of one that is half a year old. `answers_left`: answers to identity questions that
-    are left.
+    order. `answers_left`: answers to identity questions that are left.
     """
     body = job.body
     if job.kind != "verification":
         return {name: _text(value) for name, value in body.get("variables", {}).items() if value is not None}
     transaction, zone = body["transaction"], zone_for(job)
     at = datetime.fromisoformat(transaction["at"])
-    recent = abs(job.created_at - at) < _YEAR_UNSAID
     at = at.astimezone(ZoneInfo(zone)) if zone else at
     given = {
         "name": body.get("name"), "phrase": body.get("phrase"), "merchant": transaction["merchant"],
         "amount": f"{transaction['amount']} {transaction['currency']}", "card_last4": transaction.get("card_last4"),
-        "date": f"{at:%m-%d}" if recent else f"{at:%Y-%m-%d}", "time": f"{at:%H:%M}", "answers_left": str(answers_left),
+        "date": f"{at:%Y-%m-%d}", "time": f"{at:%H:%M}", "answers_left": str(answers_left),
     }  # fmt: skip
     return {name: value for name, value in given.items() if value}
 

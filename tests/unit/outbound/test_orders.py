@@ -84,8 +84,8 @@ def test_an_amount_may_be_a_number_or_a_text(amount):
     assert float(kept) == float(amount)
 
 
-@pytest.mark.parametrize(("timezone", "at"), [("Asia/Shanghai", ("11-23", "09:30")),
-                                              ("America/New_York", ("11-22", "20:30"))])  # fmt: skip
+@pytest.mark.parametrize(("timezone", "at"), [("Asia/Shanghai", ("2026-11-23", "09:30")),
+                                              ("America/New_York", ("2026-11-22", "20:30"))])  # fmt: skip
 def test_a_dialplan_is_told_the_transaction_by_the_clock_of_whoever_is_rung(timezone, at):
     given = told(make(timezone=timezone, name="王小明").job, 2)
     assert (given["date"], given["time"]) == at
@@ -93,12 +93,6 @@ def test_a_dialplan_is_told_the_transaction_by_the_clock_of_whoever_is_rung(time
     assert given["merchant"] == "京东"
     assert given["name"] == "王小明"
     assert given["answers_left"] == "2"
-
-
-@pytest.mark.parametrize(("at", "told_as"), [("2026-06-01T09:30:00+08:00", "06-01"),
-                                             ("2025-11-23T09:30:00+08:00", "2025-11-23")])  # fmt: skip
-def test_the_year_is_told_of_an_old_transaction_only(at, told_as):
-    assert told(make(transaction=changed(at=at)).job, 2)["date"] == told_as
 
 
 def test_the_proof_is_sealed_and_stands_nowhere_else():
