@@ -1,4 +1,4 @@
-"""Birth dates spoken by every synthetic voice there is, through G.711, half of them in noise at 15 dB: who is believed.
+"""Birth dates in every synthetic voice there is, through G.711, a third in noise at 15 dB: who is believed.
 
 A caller says one date in several ways, asked three times at most; an impostor says theirs where another is expected:
 any, or one that nearly sounds alike. Weights in `understanding.identity` were fitted on one half of the voices
