@@ -110,7 +110,8 @@ def among(expected: str, line_up: Sequence[tuple[str, float]], language: str, re
 
     It speaks for the expected date as far as that lies above all others of the line-up together, and against it as far
     as it lies under what was read, so that a date which is not in the line-up gains nothing by that. `read`: what
-    `weighed` makes of the readings, which is no evidence of its own any more but says what the line-up cannot know.
+    `weighed` makes of the readings; a date that is no likelier than all others together counts for no more than that,
+    so that nothing is gained either where little could be read at all.
     """
     heard = dict(line_up)
     own = heard.pop(expected)
@@ -119,6 +120,8 @@ def among(expected: str, line_up: Sequence[tuple[str, float]], language: str, re
     first, by_margin, by_lead, by_text = _LINE_UP[language]
     text = min(MOST, max(LEAST, read))
     likely = first + by_margin * apart + by_lead * min(0.0, own) + by_text * text
+    if apart < 0:
+        likely = min(likely, max(0.0, read))
     return round(min(MOST, max(LEAST, likely)), 3)
 
 

@@ -171,6 +171,13 @@ def test_no_date_far_under_what_was_read_is_no_evidence(language, words):
     assert PROOFS.heard(VOCABULARY, asked("birth_date", language), hypothesis).evidence is None
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_nothing_is_gained_where_little_was_read_and_another_is_likelier(language):
+    """As likely as what was read, which was read badly: the line-up alone tells, and it does not tell this one."""
+    found = PROOFS.heard(VOCABULARY, asked("birth_date", language), weighed("hm", language, -1.0, -0.5, -0.8, -3.0, -4))
+    assert found.evidence is None
+
+
 def test_no_date_of_a_line_up_gets_out():
     assert "1987" not in repr(PROOFS.heard(VOCABULARY, asked("birth_date"), weighed("hm", "en", -9, -8, -1, -9, -9)))
 
