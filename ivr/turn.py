@@ -49,7 +49,7 @@ class Expectation:
         kind: an open question, or the kind of value that is asked for.
         language: ISO 639-1 code, `en`, `zh`, `ko`.
         phrases: for `choice`, every phrase that counts as an answer, in that language; for `digits` that are a proof,
-            strings to be weighed besides what is heard where that is in doubt.
+            strings to be weighed besides what is heard where that is in doubt; for a `date` that is one, ISO dates.
         min_digits: for `digits`, how many are needed before the answer can be complete.
         max_digits: for `digits`, how many end it at once.
         sensitive: the answer is masked in records and logs and silenced in recordings.
@@ -101,6 +101,8 @@ class Hypothesis:
         engine: name of the engine and model that decided, for the record.
         decode_ms: time the engine spent on it.
         audio_ms: how much audio of the utterance it covers.
+        line_up: of a `date` with phrases, each of them with the log-probability, in nats, by which it lies above what
+            was read; empty when the engine cannot weigh.
     """
 
     text: str
@@ -111,6 +113,7 @@ class Hypothesis:
     engine: str = ""
     decode_ms: int = 0
     audio_ms: int = 0
+    line_up: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)

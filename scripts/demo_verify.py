@@ -59,7 +59,7 @@ CUSTOMERS = {
         {"check": "19870429"},
     ),
     "zh": Customer(
-        "+8613812345678", "王小明", "京东", "喂，你好。", "cmn-latn-pinyin+f3",
+        "+8613812345678", "王小明", "京东", "喂，你好。", "cmn-latn-pinyin+m1",
         {"is_it_them": "是的", "check": "一九八七年四月二十九号", "was_it_you": "不是", "sure_no": "是的",
          "to_desk": "不需要"},
         {"check": "19870429"},
@@ -161,5 +161,5 @@ async def _talk(srv: Server, call: Call, customer: Customer, language: str, show
             await call.press(customer.keys[step])
             continue
         show("customer", f"“{text}”")
-        await call.turn(await asyncio.to_thread(speak, text, language), text, timeout_s=15)
+        await call.turn(await asyncio.to_thread(speak, text, language, customer.voice), text, timeout_s=15)
     show("over", "the server hung up" if call.ended_by == "them" else "the customer hung up")

@@ -9,7 +9,8 @@ value does alone, and what happens to an impostor who knows the name. `--curve F
 The last rows are a `prove` step: the birth date, asked for again only while the sum of the scores lies between two
 thresholds, three times at most. They, too, are chosen on one half and measured on the other; and as the plan `verify`
 has them. An impostor answers with another birth date, each time the same. `--spoken` adds four digits in recorded
-voices, through G.711 and the recogniser, with the digits that are expected among decoys in what it weighs.
+voices and birth dates in synthetic ones, through G.711 and the recogniser, with the value that is expected among decoys
+in what it weighs.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ivr.bench import corpus, recognition
+from ivr.bench import birth_dates, corpus, recognition
 from ivr.bench.accuracy import FIGURES_ZH
 from ivr.bench.report import Report, data_folder, run
 from ivr.errors import InvalidInput, Problem, Unavailable
@@ -301,6 +302,7 @@ async def measure(report: Report, options: argparse.Namespace) -> None:
     _sequential(report, *asked(report, records, dialogues))
     if options.spoken:
         spoken(report, folder)
+        birth_dates.spoken(report, folder, _PLAN)
     report.details["curve"] = _curve(trials)
     if options.curve:
         _write(Path(options.curve), report.details["curve"])
@@ -378,7 +380,7 @@ def _row(report: Report, what: str, found: tuple[float, float, list[float]], req
 
 def main(argv: list[str]) -> int:
     def own(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--spoken", action="store_true", help="digits in recorded voices (`fsdd`) as well")
+        parser.add_argument("--spoken", action="store_true", help="digits (`fsdd`) and birth dates in voices as well")
         parser.add_argument("--curve", default="", metavar="FILE.csv", help="write thresholds with both error rates")
 
     return run("identity", __doc__, measure, argv, own)

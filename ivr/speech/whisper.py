@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ivr.speech import lexicon, pcm
+from ivr.speech import lexicon, pcm, whisper_dates
 from ivr.speech.whisper_digits import DigitReader
 from ivr.speech.whisper_model import CONTEXT_S, SILENCE_S, Encoded, Reading, WhisperModel, heard_freely, sigmoid
 from ivr.turn import Alternative, Expectation, Hypothesis
@@ -48,7 +48,7 @@ _SURE_OF_SPEECH = {"zh": ((-4.6, 3.0),)}
 _SURE_OF_WORDS = {"zh": ((-4.75, 1.4),)}
 _WORDS_SCORE = -2.2
 # Silence put before the speech: short answers are heard better with some.
-_LEAD_S = {("en", "yes_no"): 0.4, ("zh", "yes_no"): 0.8, ("zh", "digits"): 0.4}
+_LEAD_S = {("en", "yes_no"): 0.4, ("zh", "yes_no"): 0.8, ("zh", "digits"): 0.4, ("zh", "date"): 0.4}
 _SHORT_ANSWER_MS = 1_600
 # How far the best phrase of a choice may lie under what was read freely, and above the next phrase.
 _CHOICE_LEAD, _CHOICE_APART = -3.0, 1.5
@@ -147,7 +147,7 @@ class WhisperRecognizer:
             elif expectation.kind == "choice" and expectation.phrases:
                 found = self._read_choice(encoded, expectation, audio_ms)
             else:
-                found = self._read_freely(encoded, audio_ms)
+                found = self._read_freely(encoded, audio_ms, expectation.phrases if expectation.kind == "date" else ())
         decode_ms = round((time.monotonic() - began) * 1_000)
         return replace(found, engine=self.name, decode_ms=decode_ms, audio_ms=audio_ms)
 
@@ -161,15 +161,20 @@ class WhisperRecognizer:
         silent = no_speech > _NO_SPEECH and best.score < _DOUBTFUL_SCORE
         return readings, bool(best.text) and not silent and best.score > _WORTHLESS_SCORE, no_speech
 
-    def _read_freely(self, encoded: Encoded, audio_ms: int) -> Hypothesis:
+    def _read_freely(self, encoded: Encoded, audio_ms: int, dates: Sequence[str]) -> Hypothesis:
+        """`dates`: such as are weighed besides."""
         readings, speech, _ = self._readings(encoded, audio_ms, READINGS)
         if not speech:
             return Hypothesis("", rejected="no_speech")
+        line_up = ()
+        if dates and audio_ms <= whisper_dates.MOST_MS:
+            line_up = whisper_dates.weighed(self._model, self._language, encoded, dates, readings)
         return Hypothesis(
             readings[0].text,
             confidence=readings[0].confidence,
             alternatives=heard_freely(readings[1:]),
             ended=self._ended(encoded, readings[0]),
+            line_up=line_up,
         )
 
     def _ended(self, encoded: Encoded, reading: Reading) -> float:

@@ -81,6 +81,7 @@ class _Found:
         self.in_doubt = False
         self.most_tokens = 4 + 2 * min(expectation.max_digits, 2 + audio_ms // 200)
         self.strings: dict[str, float] = {}
+        self._least_likely = 0.0
         self._language = language
         self._most = min(expectation.max_digits, max(1, audio_ms // _LEAST_DIGIT_MS))
         self._least_held = len(bursts)
@@ -93,6 +94,7 @@ class _Found:
         """Take a reading; returns whether nothing but digits was said. The decoder repeats what is beyond the most."""
         said, clean = lexicon.digits_of(text, self._language)
         said = said[: self._most]
+        self._least_likely = min(self._least_likely, max(_UNREAD, log_probability))
         if said:
             self.strings[said] = max(self.strings.get(said, _NEVER), log_probability)
         if len(said) > 1 and _SPELT_OTHERWISE & set(lexicon.words_of(text)):
@@ -111,6 +113,14 @@ class _Found:
         if not found or not self.in_doubt:
             return found
         return list(dict.fromkeys([*found, *(p for p in self.expectation.phrases if re.fullmatch("[0-9]+", p))]))
+
+    def less_read(self, digits: str) -> float:
+        """How much less likely the digits were to the restricted decodes than what those found best, in nats.
+
+        What none of them found is as likely as the last that was.
+        """
+        most = max(self.strings.values(), default=_UNREAD)
+        return max(0.0, most - max(self._least_likely, self.strings.get(digits, _UNREAD)))
 
     def in_rhythm(self, length: int) -> float:
         """Penalty (negative) or bonus for so many digits."""
@@ -169,7 +179,8 @@ class DigitReader:
         """Candidates, best first: of one length by gain, of several by log-probability and rhythm.
 
         Figures and words are different spellings of the same digits and add up, as does "double" or "oh". A digit
-        alone is spelt as a word only: "0" would stand for "oh" among others.
+        alone is spelt as a word only: "0" would stand for "oh" among others. Without a full stop figures are as likely
+        as whatever begins with them, 0950 as 095000; then the restricted decodes count as well.
         """
         candidates = found.candidates()
         named = found.expectation.max_digits == 1
@@ -182,7 +193,10 @@ class DigitReader:
             for digits, score in self._sums(look, spellings).items():
                 total[digits] += score / len(looks)
         priors = self._priors[named]
-        ranked = [_Candidate(d, s, s - math.fsum(priors[c] for c in d)) for d, s in total.items()]
+        ranked = [
+            _Candidate(d, s, s - math.fsum(priors[c] for c in d) - (0.0 if self._stop else found.less_read(d)))
+            for d, s in total.items()
+        ]
         ranked.sort(key=lambda c: -c.gain)
         length = self._length(ranked, found)
         return sorted(ranked, key=lambda c: len(c.digits) != length)

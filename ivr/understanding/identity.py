@@ -32,6 +32,12 @@ _LEAST_DIGITS = 2
 _MOST_SYMBOLS = 48
 _BROKEN_OFF = -3.0
 
+# Of a line-up: the score of a date no likelier than all others together and as likely as what was read; what a nat of
+# distance to the others, one under what was read, and one of the readings' own score is worth. Logistic regressions of
+# synthetic callers against impostors of whom one in fifteen says a date that nearly sounds alike
+# (`ivr.bench.birth_dates`).
+_LINE_UP = {"en": (4.2, 0.6, 0.3, 0.5), "zh": (6.2, 0.85, 0.2, 0.45)}
+
 # Symbols whose English names, or sounds in a word, are taken for one another over a telephone.
 _ALIKE_NAMES = ("bcdegptvz3", "fsx", "mn", "ahjk8", "iy5", "o0", "quw2", "r1", "l", "4f", "7s", "i19", "6s", "ae")
 _ALIKE_SOUNDS = ("aeiouy", "bp", "dt", "ckqg", "gj", "szcx", "fv", "mn", "lr", "wvu", "hk")
@@ -97,6 +103,26 @@ def weighed(kind: Kind, expected: str, readings: Sequence[tuple[str, float]], la
 
     rest = math.fsum(math.exp(likelihood(value)) for value in decoys)
     return round(likelihood(expected) - math.log1p(_DECOY * rest), 3), rank
+
+
+def among(expected: str, line_up: Sequence[tuple[str, float]], language: str, read: float) -> float:
+    """The log-likelihood ratio of a date that was weighed in a line-up: (ISO date, nats above what was read freely).
+
+    It speaks for the expected date as far as that lies above all others of the line-up together, and against it as far
+    as it lies under what was read, so that a date which is not in the line-up gains nothing by that. `read`: what
+    `weighed` makes of the readings; a date that is no likelier than all others together counts for no more than that,
+    so that nothing is gained either where little could be read at all.
+    """
+    heard = dict(line_up)
+    own = heard.pop(expected)
+    most = max(heard.values())
+    apart = own - most - math.log(math.fsum(math.exp(other - most) for other in heard.values()))
+    first, by_margin, by_lead, by_text = _LINE_UP[language]
+    text = min(MOST, max(LEAST, read))
+    likely = first + by_margin * apart + by_lead * min(0.0, own) + by_text * text
+    if apart < 0:
+        likely = min(likely, max(0.0, read))
+    return round(min(MOST, max(LEAST, likely)), 3)
 
 
 def values_in(kind: Kind, said: str, language: str) -> tuple[str, ...]:

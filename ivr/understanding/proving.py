@@ -10,13 +10,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ivr.turn import Evidence, Expectation, Hypothesis, Understood
-from ivr.understanding import identity, understand
+from ivr.understanding import identity, lineup, understand
 from ivr.understanding.said import normal
 from ivr.understanding.understand import Vocabulary
 
@@ -24,9 +23,7 @@ HEARD = "****"
 """Stands for the words of an answer that was weighed."""
 
 _KINDS: Mapping[str, identity.Kind] = {"birth_date": "date", "id_last4": "digits"}
-_LAST, _DECOYS = 4, 9
 _HASHES, _HASH_CHARS = 5, 16
-_ALIKE = ("15", "59", "04", "06", "27", "38", "67", "89")
 # P(the right keys | the right person), against one date of a hundred years, one of ten thousand numbers.
 _KEYED_RIGHT = 0.97
 _CHANCE = {"birth_date": 36_525, "id_last4": 10_000}
@@ -50,7 +47,7 @@ class Proofs:
         said = understand.understand(vocabulary, expectation, hypothesis)
         if not expectation.proof:
             return said
-        mute = replace(hypothesis, text=HEARD if hypothesis.text else "", alternatives=())
+        mute = replace(hypothesis, text=HEARD if hypothesis.text else "", alternatives=(), line_up=())
         if said.command or said.answer or said.intent:
             return replace(said, hypothesis=mute, value="", slots={})
         return replace(said, hypothesis=mute, value="", slots={}, evidence=self._weigh(expectation, hypothesis))
@@ -64,16 +61,18 @@ class Proofs:
         return Evidence(proof, round(math.log(share), 3), int(right), (self._hash(proof, keys),), "keys")
 
     def listening(self, expectation: Expectation) -> Expectation:
-        """What the recogniser listens for: the expected digits among decoys, in an order that tells nothing.
+        """What the recogniser listens for: the expected value among decoys, in an order that tells nothing.
 
         An identity number's last character may be X, which no grammar of digits has: then it listens freely.
         """
         value = self.values.get(expectation.proof, "")
-        if _KINDS.get(expectation.proof) != "digits" or not value:
+        if not value:
             return expectation
+        if _KINDS[expectation.proof] == "date":
+            return replace(expectation, phrases=lineup.dates(value, expectation.language, self.key))
         if not value.isdecimal():
             return replace(expectation, kind="code")
-        return replace(expectation, phrases=self._lineup(value))
+        return replace(expectation, phrases=lineup.digits(value, self.key))
 
     def _weigh(self, expectation: Expectation, hypothesis: Hypothesis) -> Evidence | None:
         """None: nothing was heard that could be such a value."""
@@ -86,22 +85,13 @@ class Proofs:
         kind = "code" if kind == "digits" and not value.isdecimal() else kind
         language = expectation.language
         said = [identity.values_in(kind, normal(text, language), language) for text, _ in readings]
-        score, rank = identity.weighed(kind, value, readings, language)
-        if score == 0.0 and rank == 0:
+        score, rank = read = identity.weighed(kind, value, readings, language)
+        if hypothesis.line_up:
+            score = identity.among(value, hypothesis.line_up, language, score)
+        if read == (0.0, 0) and score <= 0.0:
             return None
         hashes = dict.fromkeys(self._hash(expectation.proof, each) for values in said for each in values)
         return Evidence(expectation.proof, score, rank, tuple(hashes)[:_HASHES])
-
-    def _lineup(self, value: str) -> tuple[str, ...]:
-        """The value and others, some of them near it; the same at every question of a call."""
-        chance = random.Random(hmac.digest(self.key, value.encode(), hashlib.sha256))  # noqa: S311 - no secret in it
-        found = {value}
-        for at, digit in enumerate(value):
-            near = [b if a == digit else a for a, b in _ALIKE if digit in (a, b)]
-            found |= {value[:at] + other + value[at + 1 :] for other in near}
-        while len(found) <= _DECOYS:
-            found.add(f"{chance.randrange(10**_LAST):0{_LAST}}")
-        return tuple(sorted(found))
 
     def _hash(self, proof: str, value: str) -> str:
         return hmac.new(self.key, f"{proof} {value}".encode(), hashlib.sha256).hexdigest()[:_HASH_CHARS]

@@ -1,5 +1,7 @@
 """What an answer is worth as a proof: scores, ranks, hashes; and that no word of it gets out."""
 
+from dataclasses import replace
+
 import pytest
 
 from ivr.turn import Alternative, Expectation, Hypothesis
@@ -112,7 +114,72 @@ def test_the_recogniser_listens_for_the_value_among_others():
     assert len(line_up) == len(set(line_up)) == 10
     assert list(line_up) == sorted(line_up)
     assert line_up == PROOFS.listening(asked("id_last4", "zh")).phrases
-    assert PROOFS.listening(asked("birth_date")) == asked("birth_date")
+    dates = PROOFS.listening(asked("birth_date", "zh")).phrases
+    assert "1987-04-29" in dates
+    assert list(dates) == sorted(dates)
+    assert PROOFS.listening(asked("birth_date", "ko")) == asked("birth_date", "ko")
+
+
+LINE_UP = ("1987-04-19", "1987-04-28", "1987-04-29", "1987-10-29", "1997-04-29")
+
+
+def weighed(text: str, language: str, *nats: float) -> Hypothesis:
+    return Hypothesis(text, 0.4, line_up=tuple(zip(LINE_UP, nats, strict=True)))
+
+
+@pytest.mark.parametrize(("language", "misheard"), [("en", "It will have an insane time"), ("zh", "1-8-7-2-4-4-4")])
+def test_what_was_misheard_speaks_for_the_date_that_is_far_above_the_others(language, misheard):
+    """Whereas read freely it is no date at all."""
+    hypothesis = weighed(misheard, language, -9.0, -8.0, -0.5, -9.0, -10.0)
+    found = PROOFS.heard(VOCABULARY, asked("birth_date", language), hypothesis).evidence
+    assert found.score > 7
+    assert found.rank == 0
+    assert PROOFS.heard(VOCABULARY, asked("birth_date", language), replace(hypothesis, line_up=())).evidence is None
+
+
+@pytest.mark.parametrize(("language", "other"), [
+    ("en", "the third of June nineteen sixty one"), ("zh", "一九六一年六月三号"),
+])  # fmt: skip
+def test_a_date_that_is_not_in_the_line_up_gains_nothing_by_that(language, other):
+    """All of it lies far under what was read, the expected date a little less than the rest."""
+    hypothesis = weighed(other, language, -31.0, -30.0, -28.0, -31.0, -32.0)
+    assert 3 * PROOFS.heard(VOCABULARY, asked("birth_date", language), hypothesis).evidence.score < 7
+
+
+@pytest.mark.parametrize(("language", "near"), [
+    ("en", "the twenty eighth of April nineteen eighty seven"), ("zh", "一九八七年四月二十八号"),
+])  # fmt: skip
+def test_a_decoy_that_was_said_speaks_against(language, near):
+    hypothesis = weighed(near, language, -12.0, -0.5, -9.0, -14.0, -12.0)
+    assert PROOFS.heard(VOCABULARY, asked("birth_date", language), hypothesis).evidence.score < 0
+
+
+@pytest.mark.parametrize(("language", "right"), [
+    ("en", "the twenty ninth of April nineteen eighty seven"), ("zh", "一九八七年四月二十九号"),
+])  # fmt: skip
+def test_a_date_read_right_is_doubted_when_another_is_likelier(language, right):
+    clear = PROOFS.heard(VOCABULARY, asked("birth_date", language), weighed(right, language, -9, -8, -0.5, -9, -9))
+    doubtful = PROOFS.heard(VOCABULARY, asked("birth_date", language), weighed(right, language, -9, -1, -6.5, -9, -9))
+    assert clear.evidence.score > 8
+    assert clear.evidence.rank == doubtful.evidence.rank == 1
+    assert doubtful.evidence.score < 6
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "I do not want to say"), ("zh", "我不想说")])
+def test_no_date_far_under_what_was_read_is_no_evidence(language, words):
+    hypothesis = weighed(words, language, -40.0, -41.0, -40.0, -42.0, -43.0)
+    assert PROOFS.heard(VOCABULARY, asked("birth_date", language), hypothesis).evidence is None
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_nothing_is_gained_where_little_was_read_and_another_is_likelier(language):
+    """As likely as what was read, which was read badly: the line-up alone tells, and it does not tell this one."""
+    found = PROOFS.heard(VOCABULARY, asked("birth_date", language), weighed("hm", language, -1.0, -0.5, -0.8, -3.0, -4))
+    assert found.evidence is None
+
+
+def test_no_date_of_a_line_up_gets_out():
+    assert "1987" not in repr(PROOFS.heard(VOCABULARY, asked("birth_date"), weighed("hm", "en", -9, -8, -1, -9, -9)))
 
 
 def test_decoys_that_are_read_speak_against():
