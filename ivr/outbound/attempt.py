@@ -21,7 +21,7 @@ from ivr import metrics
 from ivr.errors import Unavailable
 from ivr.outbound import outcomes
 from ivr.outbound.job import CallResult, Claim, Disposition, Outcome, Outgoing
-from ivr.outbound.orders import told, zone_for
+from ivr.outbound.orders import PlanTerms, told, unfit, zone_for
 from ivr.outbound.policy import Rules
 from ivr.outbound.proof import ProofBox
 from ivr.store.jobs import Jobs, Stale
@@ -45,14 +45,14 @@ class Hands:
     """What every attempt is given.
 
     Attributes:
-        has_plan: whether a dialplan of this name is in force.
+        plan: the dialplan of a name that is in force.
         box: opens what customers must prove; None: there is no key.
     """
 
     jobs: Jobs
     lines: LinePool
     rules: Rules
-    has_plan: Callable[[str], bool]
+    plan: Callable[[str], PlanTerms | None]
     box: ProofBox | None
     converse: Converse
 
@@ -121,8 +121,8 @@ class Attempt:
 
     async def _call(self) -> _Over:
         job, hands = self.claim.job, self._hands
-        if not hands.has_plan(job.plan):
-            return _Over("failed", detail=f"no dialplan `{job.plan}` is in force")
+        if fault := unfit(job.plan, hands.plan(job.plan), job.language):
+            return _Over("failed", detail=str(fault))
         try:
             outgoing = self._outgoing()
         except ValueError as error:

@@ -10,6 +10,7 @@ import base64
 import sqlite3
 from contextlib import asynccontextmanager, closing
 from datetime import timedelta
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -33,16 +34,21 @@ PROOF = {"birth_date": "1987-04-29"}
 FREE = Policy(always=True, gap_s=0, attempts_per_number=50, calls_per_second=1_000, calls_at_once=50)
 
 
+def terms(*languages: str) -> SimpleNamespace:
+    """What an order is held against of a dialplan."""
+    return SimpleNamespace(languages=languages, given=("branch", "again"))
+
+
 class Desk:
     """A server's outbound calls on four fake legs. `said`: what the calls come to, taken from the front."""
 
-    def __init__(self, outbound: OutboundCalls, world: FakeWorld, pool: LinePool, folder) -> None:
+    def __init__(self, outbound: OutboundCalls, world: FakeWorld, pool: LinePool, folder, plans: dict) -> None:
         self.outbound, self.world, self.pool, self.folder = outbound, world, pool, folder
         self.jobs = outbound.jobs
         self.given: list[Outgoing] = []
         self.legs: asyncio.Queue[Leg] = asyncio.Queue()
         self.called_back: asyncio.Queue[bool] = asyncio.Queue()
-        self.plans = {"survey", "verify"}
+        self.plans = plans
         self.result = CallResult("hangup", "us", "done")
         self.conclusion = self.early = ""
         self.made = 0
@@ -96,7 +102,8 @@ async def running(folder, outbound: Outbound, **trunk):
     store, world = Store("sqlite:///var/ivr.db", folder), FakeWorld()
     await store.open()
     desk: Desk
-    calls = OutboundCalls(config, store, None, lambda name: name in desk.plans)
+    plans = dict.fromkeys(("survey", "verify"), terms("en", "zh"))
+    calls = OutboundCalls(config, store, None, plans.get)
 
     async def answer(leg: Leg) -> None:
         leg.answer()
@@ -105,7 +112,7 @@ async def running(folder, outbound: Outbound, **trunk):
             await leg.wait_ended()
 
     pool = LinePool(config, answer, launch=world.launch, on_free=calls.wake)
-    desk = Desk(calls, world, pool, folder)
+    desk = Desk(calls, world, pool, folder, plans)
     desk.behave(PHONE, "answer")
     await pool.start()
     calls.dial(pool, desk.converse)
@@ -356,14 +363,30 @@ async def test_a_claim_that_nothing_was_dialled_for_is_given_back_at_shutdown(de
     assert "no dialer" in (await desk.outbound.why(job.id)).words
 
 
-async def test_a_job_whose_plan_was_removed_fails_and_says_so(desk):
+@pytest.mark.parametrize(
+    ("language", "phone", "left", "says"),
+    [
+        ("zh", PHONE, {}, "no dialplan `survey` is in force"),
+        ("zh", PHONE, {"survey": terms("en")}, "`survey` speaks en"),
+        ("en", OTHER, {"survey": terms("zh")}, "`survey` speaks zh"),
+    ],
+)
+async def test_a_job_whose_plan_was_removed_or_lost_its_language_fails_and_says_so(desk, language, phone, left, says):
     await desk.jobs.pause("", "admin", "")
-    job = await desk.order()
+    job = await desk.order(phone, language=language)
+    there = dict(desk.plans)
     desk.plans.clear()
+    desk.plans.update(left)
     await desk.jobs.resume("")
     assert (await desk.until(job, "held")).held_by == "retry"
-    assert await desk.outcomes(job) == [("failed", "no dialplan `survey` is in force")]
+    ((outcome, detail),) = await desk.outcomes(job)
+    assert outcome == "failed"
+    assert says in detail
     assert desk.world.dialled == []
+    desk.plans.update(there)
+    desk.behave(phone, "answer")
+    await desk.jobs.retry(job.id, "bank")
+    assert (await desk.until(job, "done")).attempts == 2
 
 
 async def test_a_line_that_dies_with_the_invite_on_its_way_may_have_rung(desk):
