@@ -59,7 +59,7 @@ class Hands:
 
 @dataclass(frozen=True)
 class _Over:
-    """What is to be written; `outcome` None: nothing rang, and the job is held for `again_s`."""
+    """What is to be written; `outcome` None: nothing came of it, and the job is held for `again_s` as it was before."""
 
     outcome: Outcome | None
     disposition: Disposition | None = None
@@ -75,6 +75,7 @@ class Attempt:
         """`leg`: of somebody who rang us themselves; None: they are to be rung."""
         self.claim = claim
         self.has_leg = leg is not None
+        self._rang_us = leg is not None
         self._hands = hands
         self._leg = leg
         self._dialled = False
@@ -146,6 +147,8 @@ class Attempt:
         self._noted = asyncio.create_task(self._note_answered(at))
         result = await self._conversation(answer, outgoing)
         await self._noted
+        if not self._is_theirs(result.facts):
+            return _Over(None, detail="who rang us did not prove who they are", call=result, again_s=0.0)
         outcome, disposition = outcomes.answered(job.kind, result)
         return _Over(outcome, disposition, result.cause, result)
 
@@ -161,7 +164,7 @@ class Attempt:
     async def _conclude(self, said: str, facts: Mapping[str, Any]) -> None:
         """The job has its answer, and its client is told, while the call goes on: to its goodbye, or to a person."""
         disposition = outcomes.settled(said)
-        if disposition is None:
+        if disposition is None or not self._is_theirs(facts):
             return
         if self._noted is not None:
             await asyncio.wait({self._noted})
@@ -170,6 +173,10 @@ class Attempt:
             log.info("concluded", disposition=disposition)
         except Stale:
             self.look()
+
+    def _is_theirs(self, facts: Mapping[str, Any]) -> bool:
+        """Whether the call is with whom the job is for: a number that is shown proves nothing, the check does."""
+        return not (self._rang_us and self.claim.proof) or bool(facts.get("identity", {}).get("proven"))
 
     async def _note_answered(self, at: datetime) -> None:
         try:
@@ -238,8 +245,9 @@ class Attempt:
         """The end of the attempt, for as long as it takes."""
         jobs, claim = self._hands.jobs, self.claim
         if over.outcome is None:
-            wait = timedelta(seconds=over.again_s)
-            await self._until_written(lambda: jobs.release(claim, f"nothing rang: {over.detail}", wait))
+            wait, failed = timedelta(seconds=over.again_s), over.call.failed_proofs if over.call else 0
+            why = over.detail if over.call else f"nothing rang: {over.detail}"
+            await self._until_written(lambda: jobs.release(claim, why, wait, failed))
             log.info("given back", why=over.detail)
             return
         job = await self._until_written(

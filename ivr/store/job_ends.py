@@ -193,7 +193,7 @@ class Ending:
     def given_back(
         self, connection: sa.Connection, job: Job, attempt: Attempt, words: str, until: datetime, now: datetime
     ) -> None:
-        """Take an attempt back of which nothing rang, and hold its job until then."""
+        """Take an attempt back of which nothing came, and hold its job until then."""
         connection.execute(sa.delete(attempts).where(attempts.c.id == attempt.id))
         said = {"attempt": attempt.id, "words": words}
         job_rows.add_event(connection, job.id, now, "given_back", said)

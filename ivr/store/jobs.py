@@ -147,9 +147,12 @@ class Jobs:
         """After `hold`, when it does nothing more for the attempt: its lease runs out, if nobody has ended it."""
         self._held.discard(claim.attempt.id)
 
-    async def release(self, claim: Claim, why: str, wait: timedelta = timedelta(0)) -> None:
-        """Give back a claim of which nothing rang: as if it had not been, held for `wait`.
+    async def release(
+        self, claim: Claim, why: str, wait: timedelta = timedelta(0), failed_proofs: int = 0
+    ) -> None:  # fmt: skip
+        """Give back a claim of which nothing came: as if it had not been, held for `wait`.
 
+        `failed_proofs`: answers of somebody who rang us and did not prove who they are; they count among callers.
         Doing it again changes nothing. Raises Stale.
         """
         now = self.now()
@@ -158,6 +161,9 @@ class Jobs:
             if connection.scalar(sa.select(attempts.c.id).where(attempts.c.id == claim.attempt.id)) is None:
                 return
             job, attempt = _held(connection, claim)
+            if failed_proofs:
+                said = {"attempt": attempt.id, "answers": failed_proofs}
+                job_rows.add_event(connection, job.id, now, job_rows.CALLERS_FAILED, said)
             self._ending.given_back(connection, job, attempt, why, now + wait, now)
 
         await self._write("release", run)

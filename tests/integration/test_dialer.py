@@ -31,6 +31,7 @@ from ivr.telephony.pool import LinePool
 
 PHONE, OTHER = "+8613812345678", "+442071838750"
 PROOF = {"birth_date": "1987-04-29"}
+PROVEN = {"identity": {"proven": True, "answers": []}}
 FREE = Policy(always=True, gap_s=0, attempts_per_number=50, calls_per_second=1_000, calls_at_once=50)
 
 
@@ -58,7 +59,7 @@ class Desk:
         self.given.append(outgoing)
         self.legs.put_nowait(leg)
         if self.early:
-            await conclude(self.early, {"turns": 2})
+            await conclude(self.early, self.result.facts if self.result else {"turns": 2})
         if self.result is not None:
             return self.result
         ended = await leg.wait_ended()
@@ -96,7 +97,8 @@ class Desk:
 async def running(folder, outbound: Outbound, **trunk):
     config = Config(
         root=str(folder), sip=Sip(port=26_990), lines=Lines(reserve_legs=1), outbound=outbound,
-        number=(Number(pattern="400", plan="survey", language="zh"), Number(pattern="401", plan="survey")),
+        number=(Number(pattern="400", plan="survey", language="zh"), Number(pattern="401", plan="survey"),
+                Number(pattern="402", plan="verify", language="zh")),
         trunk=(Trunk(name="carrier", host="192.0.2.1", prefixes=("+86", "+44"), **trunk),),
     )  # fmt: skip
     store, world = Store("sqlite:///var/ivr.db", folder), FakeWorld()
@@ -236,6 +238,33 @@ async def test_who_calls_back_has_their_job_done_there_whatever_holds_it(desk):
     leg.hangup()
     assert (await desk.until(held, "done")).disposition == "completed"
     assert await desk.kinds(held) == ["created", "claimed", "dialing", "answered", "attempt_ended", "completed"]
+
+
+@pytest.mark.parametrize(
+    "came_to",
+    [{"disposition": "denied"}, {"disposition": "not_verified", "failed_proofs": 2}, {"suppress": "never"}, {}],
+)
+async def test_who_calls_back_and_does_not_prove_who_they_are_changes_nothing(desk, came_to):
+    desk.early = came_to.get("disposition", "")
+    desk.result = CallResult("hangup", "us", "end", **came_to)
+    job = await verified_later(desk)
+    desk.world.ring("402", caller=PHONE)
+    assert await desk.called_back.get()
+    found = await desk.until(job, "held")
+    assert (found.held_by, found.attempts, found.disposition) == ("not_before", 0, None)
+    assert await desk.outcomes(job) == []
+    assert (await desk.outbound.pages.suppressions("", 50, None)).suppressions == ()
+    desk.early, desk.result = "denied", CallResult("hangup", "us", "end", "denied", facts=PROVEN)
+    desk.world.ring("402", caller=PHONE)
+    assert await desk.called_back.get()
+    assert (await desk.until(job, "done")).disposition == "denied"
+
+
+async def verified_later(desk) -> Job:
+    """A verification that is open, and rings nobody for an hour."""
+    at = (desk.jobs.now() + timedelta(hours=1)).isoformat()
+    transaction = {"amount": "1", "currency": "CNY", "merchant": "京东", "at": "2026-11-23T09:30:00+08:00"}
+    return await desk.order(kind="verification", transaction=transaction, proof=PROOF, not_before=at)
 
 
 async def test_who_calls_and_has_no_job_is_a_caller(desk):

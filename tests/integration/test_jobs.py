@@ -540,6 +540,22 @@ async def test_answers_that_proved_nothing_count_over_all_calls_to_a_customer(de
     assert (await desk.claim()).failed_proofs == 0
 
 
+async def test_callers_who_prove_nothing_use_up_their_own_answers_and_no_others(desk):
+    job = await desk.add(phone=PHONE, not_before=desk.now + timedelta(hours=1))
+    for answers, left in ((2, 3), (1, 1)):
+        claim = await desk.jobs.claim_back(PHONE, "verify")
+        assert (claim.job.id, 3 - claim.failed_proofs) == (job.id, left)
+        for _ in range(2):
+            await desk.jobs.release(claim, "who rang us did not prove who they are", failed_proofs=answers)
+    assert await desk.jobs.claim_back(PHONE, "verify") is None
+    await desk.idle()
+    found = await desk.pages.job(job.id)
+    assert (found.state, found.held_by, found.attempts) == ("held", "not_before", 0)
+    assert (await desk.pages.events(job.id)).attempts == ()
+    desk.later(3_600)
+    assert (await desk.claim()).failed_proofs == 0
+
+
 async def test_a_claim_that_is_given_back_leaves_no_attempt(desk):
     job = await desk.add()
     claim = await desk.claim()
