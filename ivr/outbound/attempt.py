@@ -11,14 +11,14 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 import structlog
 
 from ivr import metrics
-from ivr.errors import Unavailable
+from ivr.errors import Rejected, Unavailable
 from ivr.outbound import outcomes
 from ivr.outbound.job import CallResult, Claim, Disposition, Outcome, Outgoing
 from ivr.outbound.orders import PlanTerms, told, unfit, zone_for
@@ -169,7 +169,9 @@ class Attempt:
         if self._noted is not None:
             await asyncio.wait({self._noted})
         try:
-            await self._until_written(lambda: self._hands.jobs.conclude(self.claim, disposition, facts))
+            await self._without_what_is_refused(
+                lambda kept: self._hands.jobs.conclude(self.claim, disposition, kept), facts, {}
+            )
             log.info("concluded", disposition=disposition)
         except Stale:
             self.look()
@@ -181,7 +183,7 @@ class Attempt:
     async def _note_answered(self, at: datetime) -> None:
         try:
             await self._until_written(lambda: self._hands.jobs.answered(self.claim, at))
-        except Stale:
+        except (Stale, Rejected):
             self.look()
 
     def _outgoing(self) -> Outgoing:
@@ -250,16 +252,30 @@ class Attempt:
             await self._until_written(lambda: jobs.release(claim, why, wait, failed))
             log.info("given back", why=over.detail)
             return
-        job = await self._until_written(
-            lambda: jobs.finish(claim, over.outcome, over.disposition, over.detail, over.call)
+        bare = replace(over.call, facts={}) if over.call is not None else None
+        job = await self._without_what_is_refused(
+            lambda call: jobs.finish(claim, over.outcome, over.disposition, over.detail, call), over.call, bare, None
         )
         log.info("attempt ended", outcome=over.outcome, state=job.state, disposition=job.disposition)
 
+    async def _without_what_is_refused(self, write: Callable[[Any], Awaitable[T]], *kept: Any) -> T:
+        """What `write` gives of the first of `kept` that the database takes: an outcome is not lost for what is
+        testified with it. Raises Stale, Rejected.
+        """
+        for each in kept[:-1]:
+            try:
+                return await self._until_written(lambda each=each: write(each))
+            except Rejected as error:
+                log.error("what a call came to is refused by the database; written without it", error=str(error))
+        return await self._until_written(lambda: write(kept[-1]))
+
     async def _until_written(self, write: Callable[[], Awaitable[T]]) -> T:
-        """What `write` gives once the database takes it. Raises Stale."""
+        """What `write` gives once the database takes it. Raises Stale; Rejected, which no other try would change."""
         while True:
             try:
                 return await write()
+            except Rejected:
+                raise
             except Unavailable as error:
                 log.error("an attempt cannot be written down now; tried again", error=str(error))
                 await asyncio.sleep(AGAIN_S)

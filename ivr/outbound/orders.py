@@ -273,10 +273,11 @@ def _text(value: str | int | bool) -> str:
 
 def decoded(body: bytes, kind: type[msgspec.Struct]) -> Any:
     """A JSON body as `kind`. Raises BadOrder with the field that is wrong."""
-    if b"\\u0000" in body:
-        raise BadOrder("text with a NUL in it, which no database keeps")
     try:
-        return msgspec.json.decode(body, type=kind)
+        read = msgspec.json.decode(body, type=kind)
+        if b"\\u0000" in body and (field := _nul_in(msgspec.json.decode(body))) is not None:
+            raise BadOrder("text with a NUL in it, which no database keeps: leave it out", field[:FIELD_CHARS])
+        return read
     except msgspec.ValidationError as error:
         found = _FAULT.fullmatch(str(error))
         field = found["field"] or ""
@@ -285,6 +286,19 @@ def decoded(body: bytes, kind: type[msgspec.Struct]) -> Any:
         raise BadOrder(found["says"], field[:FIELD_CHARS]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadOrder(f"the body is not JSON: {error}") from None
+
+
+def _nul_in(value: Any, field: str = "") -> str | None:
+    """The first field of a decoded body that has a NUL in its text, or in a name below it; None: no field has."""
+    if isinstance(value, str):
+        return field if "\0" in value else None
+    if not isinstance(value, dict | list):
+        return None
+    for name, each in value.items() if isinstance(value, dict) else enumerate(value):
+        within = field if "\0" in str(name) else _nul_in(each, f"{field}.{name}".removeprefix("."))
+        if within is not None:
+            return within
+    return None
 
 
 def callback(url: str, backends: Sequence[Backend]) -> tuple[str, str]:

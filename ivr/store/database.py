@@ -36,6 +36,9 @@ _TRANSIENT_SQLITE = {
 }  # fmt: skip
 # PostgreSQL error classes: connection, rollback (serialisation, deadlock), resources, object in use, operator
 # intervention, system error, and a server that is read-only for now.
+# PostgreSQL: a value that cannot be kept, a constraint, more than a row or an index holds.
+_CONTENT_SQLSTATE = ("22", "23", "54")
+_CONTENT_SQLITE = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE}
 _TRANSIENT_SQLSTATE = ("08", "40", "53", "55", "57", "58", "25006")
 
 
@@ -162,6 +165,20 @@ def reason(error: Exception) -> str:
     """The driver's own first line, without SQL or parameters."""
     lines = str(getattr(error, "orig", None) or error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def is_content(error: Exception) -> bool:
+    """Whether the record is at fault: what it holds cannot be written down, or the database refuses it as such.
+
+    A schema that is not there, or a file that is no database, is no fault of a record.
+    """
+    if not isinstance(error, exc.DBAPIError):
+        return not isinstance(error, exc.SQLAlchemyError) or isinstance(error, exc.StatementError)
+    if isinstance(error, exc.DataError | exc.IntegrityError):
+        return True
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _CONTENT_SQLITE
+    return (getattr(error.orig, "sqlstate", None) or "").startswith(_CONTENT_SQLSTATE)
 
 
 def is_transient(error: Exception) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ivr.errors import IvrError, Unavailable
+from ivr.errors import IvrError, Rejected, Unavailable
 from ivr.outbound.job import (
     FINAL,
     WAITING,
@@ -41,7 +41,7 @@ from ivr.store.store import Store
 BATCH = 500
 """Jobs that one transaction creates at most: records of calls wait no longer than that."""
 T = TypeVar("T")
-_Ordered = tuple[Sequence[NewJob], "asyncio.Future[list[Created]]"]
+_Ordered = tuple[Sequence[NewJob], "asyncio.Future[list[Created | Rejected]]"]
 
 
 class Stale(IvrError):
@@ -75,12 +75,13 @@ class Jobs:
         now = self._clock()
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
-    async def create(self, new: Sequence[NewJob]) -> list[Created]:
-        """Write jobs; a key of the same client that is known is not written again.
+    async def create(self, new: Sequence[NewJob]) -> list[Created | Rejected]:
+        """Write jobs; a key of the same client that is known is not written again. What the database refuses for what
+        it holds comes back as Rejected, and the others are written.
 
         What is ordered while a transaction runs goes into the next one together, `BATCH` jobs at most.
         """
-        done: list[Created] = []
+        done: list[Created | Rejected] = []
         for start in range(0, len(new), BATCH):
             future = asyncio.get_running_loop().create_future()
             self._ordered.append((new[start : start + BATCH], future))
@@ -103,9 +104,9 @@ class Jobs:
 
     async def _write_batch(self, batch: Sequence[_Ordered]) -> None:
         rows = [each for new, _ in batch for each in new]
-        created: Iterator[Created] | Unavailable
+        created: Iterator[Created | Rejected] | Unavailable
         try:
-            created = iter(await self._store.write("jobs", lambda c: _create(c, rows)))
+            created = iter(await self._written(rows))
         except Unavailable as error:
             created = error
         for new, future in batch:
@@ -116,6 +117,16 @@ class Jobs:
                 future.set_exception(done)
             else:
                 future.set_result(done)
+
+    async def _written(self, rows: Sequence[NewJob]) -> list[Created | Rejected]:
+        """What became of each; when one is refused for what it holds, each half is tried alone, down to that one."""
+        try:
+            return await self._store.write("jobs", lambda c: _create(c, rows))
+        except Rejected as error:
+            if len(rows) == 1:
+                return [error]
+        half = len(rows) // 2
+        return [*await self._written(rows[:half]), *await self._written(rows[half:])]
 
     async def claim(self) -> Claim | Idle:
         """The next job to dial, its attempt written and its lease running; Idle when none may ring now.

@@ -5,7 +5,8 @@ Jobs run in the order submitted, each in a transaction of its own. Policy:
 - a transient error (locked, disk full, server gone) is tried again, first soon, then every two seconds; what comes
   after waits in the queue, so order is kept. A job that nobody awaits is given up after `patience_s`, an awaited one
   after `AWAITED_PATIENCE_S`;
-- an error that is the record's own fault is logged and the record dropped;
+- a record that the database refuses for what it holds is dropped, logged, and counted as refused; whoever awaits it is
+  told that it is so for ever (Rejected), so that nobody tries it again;
 - a full queue drops the newest record; what ends a call (`urgent`) still finds room in a reserve;
 - an outage makes one log line when it begins and one when it is over.
 
@@ -28,8 +29,8 @@ import sqlalchemy as sa
 import structlog
 
 from ivr import metrics
-from ivr.errors import Unavailable
-from ivr.store.database import is_transient, reason
+from ivr.errors import Rejected, Unavailable
+from ivr.store.database import is_content, is_transient, reason
 
 LIMIT = 4_096
 RESERVE = 512
@@ -64,6 +65,7 @@ class Writer:
         self._overflowing = False
         self._overflowed = 0
         self._given_up = 0
+        self.refused = 0
         self.failing_since: datetime | None = None
 
     @property
@@ -91,7 +93,9 @@ class Writer:
             self._overflowing = False
 
     async def ask(self, name: str, run: Callable[[sa.Connection], Any]) -> Any:
-        """Queue a write and wait for its result. Raises Unavailable when it could not be done."""
+        """Queue a write and wait for its result. Raises Unavailable when it could not be done, Rejected when it never
+        can be.
+        """
         future = asyncio.get_running_loop().create_future()
         if not self._put(_Job(name, "", run, future), self._limit):
             raise Unavailable("the database takes no more work now")
@@ -120,7 +124,7 @@ class Writer:
         while (job := self._jobs.get()) is not None:
             metrics.store_queue(self._jobs.qsize())
             if self._give_up.is_set():
-                self._fail(job, Unavailable("the store is closing"), "transient")
+                self._fail(job, Unavailable("the store is closing"))
                 continue
             self._do(job)
         self._engine.dispose()
@@ -140,7 +144,7 @@ class Writer:
                     if time.monotonic() - began < patience_s and not self._give_up.wait(pause_s):
                         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                         continue
-                self._fail(job, error, "transient" if transient else "rejected")
+                self._fail(job, error)
                 return
             self._back()
             self._deliver(job, result, None)
@@ -157,14 +161,20 @@ class Writer:
             self.failing_since = None
             log.warning("store works again", after_s=round(seconds, 1), queued=self.queued, lost=self.lost)
 
-    def _fail(self, job: _Job, error: Exception, kind: str) -> None:
+    def _fail(self, job: _Job, error: Exception) -> None:
+        if isinstance(error, Unavailable) or is_transient(error):
+            refusal = Unavailable(f"the database could not do it: {reason(error)}")
+        else:
+            log.error("record refused by the store", record=job.name, call=job.call_id, error=reason(error))
+            refusal = Unavailable(f"the database could not do it: {reason(error)}")
+            if is_content(error):
+                self.refused += 1
+                refusal = Rejected(f"the database refuses what it holds: {reason(error)}")
         if job.future is not None:
-            self._deliver(job, None, Unavailable(f"the database could not do it: {reason(error)}"))
+            self._deliver(job, None, refusal)
             return
         self._given_up += 1
         metrics.store_lost(1)
-        if kind == "rejected":
-            log.error("record refused by the store", record=job.name, call=job.call_id, error=reason(error))
 
     def _deliver(self, job: _Job, result: Any, error: Exception | None) -> None:
         if job.future is None:

@@ -321,6 +321,18 @@ async def test_an_answer_is_told_while_the_call_goes_on_and_nothing_changes_it(d
     assert (await desk.outbound.pages.job(job.id)).disposition == "denied"
 
 
+@pytest.mark.parametrize("early", ["", "denied"])
+async def test_an_outcome_is_written_without_what_the_database_refuses_of_its_call(desk, early):
+    desk.early = early
+    desk.result = CallResult("hangup", "us", "end", "denied", facts={"turns": 0.5, "heard": "\ud800"})
+    job = await desk.order()
+    assert (await desk.until(job, "done")).disposition == "denied"
+    await desk.outbound.close()
+    assert (await desk.outcomes(job))[0][0] == "reached"
+    assert (await desk.outbound.pages.evidence(job.id)).body["call"] in ({}, None)
+    assert (await desk.kinds(job)).count("completed") == 1
+
+
 @pytest.mark.parametrize("said", ["machine", "wrong_person"])
 async def test_what_has_a_ladder_is_no_answer_yet(desk, said):
     desk.result, desk.early, desk.conclusion = None, said, said

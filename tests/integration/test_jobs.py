@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from ivr.config_outbound import Breaker, Outbound, Policy, Retry
-from ivr.errors import Unavailable
+from ivr.errors import Rejected, Unavailable
 from ivr.outbound import evidence
 from ivr.outbound.evidence import Signer
 from ivr.outbound.job import CallResult, Claim, Idle, Job, NewJob
@@ -612,6 +612,18 @@ async def test_another_server_takes_over_after_the_lease(backend):
         assert (taken.job.id, taken.attempt.server) == (job.id, "b")
         with pytest.raises(Stale):
             await one.jobs.finish(claim, "reached", "confirmed")
+
+
+async def test_an_order_that_the_database_refuses_takes_no_other_with_it(desk):
+    new = [desk.new() for _ in range(7)]
+    bad = (2, 5)
+    for place in bad:
+        job = msgspec.structs.replace(new[place].job, contact="\ud800")
+        new[place] = msgspec.structs.replace(new[place], job=job)
+    made = await desk.jobs.create(new)
+    assert [place for place, each in enumerate(made) if isinstance(each, Rejected)] == list(bad)
+    stored = {j.id for j in (await desk.pages.page("", 9, JobFilter())).jobs}
+    assert stored == {each.job.id for place, each in enumerate(new) if place not in bad}
 
 
 async def test_a_database_in_trouble_refuses_creates_and_loses_none_that_it_took(backend, monkeypatch):

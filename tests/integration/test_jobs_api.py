@@ -370,6 +370,24 @@ async def test_bulk_answers_each_line_for_itself(site):
     assert [(r.status, r.replayed) for r in again] == [(202, True)] * 3
 
 
+async def test_an_order_that_the_database_refuses_is_a_400_and_takes_no_other_with_it(site, monkeypatch):
+    order = site.outbound.order
+
+    def unwritable(*given):
+        new = order(*given)
+        job = msgspec.structs.replace(new.job, contact=new.job.contact.replace("?", "\ud800"))
+        return msgspec.structs.replace(new, job=job)
+
+    monkeypatch.setattr(site.outbound, "order", unwritable)
+    status, _, says = await site.problem("/v1/verifications", verification(contact="?"))
+    assert (status, "refuses" in says) == (400, True)
+    lines = [
+        json.dumps(verification(idempotency_key=f"k{n}", contact="?" if n == 1 else "")).encode() for n in range(4)
+    ]
+    assert [line.status for line in await bulk(site, lines)] == [202, 400, 202, 202]
+    assert site.store.health().refused > 0
+
+
 async def test_bulk_is_bounded(site):
     assert (await site.problem("/v1/verifications/bulk", b"\n\n", method="POST"))[0] == 400
     assert (await site.problem("/v1/verifications/bulk", b"x" * 20_000, method="POST"))[0] == 413

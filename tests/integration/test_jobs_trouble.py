@@ -59,6 +59,8 @@ FAULTS = (
     ({"proof": {"cvv": "123"}}, "proof.cvv"),
     ({"idempotency_key": None}, "idempotency_key"),
     ({"colour": "red"}, "colour"),
+    ({"contact": "王\0"}, "contact"),
+    ({"metadata": {"note": "a\0b"}}, "metadata.note"),
 )  # fmt: skip
 
 

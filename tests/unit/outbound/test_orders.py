@@ -75,7 +75,9 @@ def changed(**transaction) -> dict:
         ({"idempotency_key": None}, "idempotency_key", "a key of your own"),
         ({"idempotency_key": "a\nb"}, "idempotency_key", "a key of your own"),
         ({"callback_url": "https://evil.example/x"}, "callback_url", "no [[backend]]"),
-        ({"contact": "a\0b"}, "", "NUL"),
+        ({"contact": "a\0b"}, "contact", "NUL"), ({"metadata": {"note": "\0"}}, "metadata.note", "NUL"),
+        ({"metadata": {"\0": 1}}, "metadata", "NUL"), ({"phrase": "海\0棠"}, "phrase", "leave it out"),
+        ({"transaction": changed(merchant="京\0东")}, "transaction.merchant", "NUL"),
     ],
 )  # fmt: skip
 def test_a_bad_order_names_its_field(changes, field, says):
@@ -117,6 +119,10 @@ def test_a_verification_needs_its_dialplan_in_the_language_of_the_order():
         with pytest.raises(BadOrder, match=re.escape(says)) as caught:
             make(orders=Orders(RULES, ("en", "zh"), (HOOKS,), plans.get, BOX))
         assert caught.value.field == field
+
+
+def test_what_only_looks_like_a_nul_is_taken():
+    assert make(phrase="\\u0000").job.body["phrase"] == "\\u0000"
 
 
 @pytest.mark.parametrize("amount", ["129.90", 129.9, 5, "0.0001", "1e3"])

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import exc
 from structlog.testing import capture_logs
 
-from ivr.errors import Unavailable
+from ivr.errors import Rejected, Unavailable
 from ivr.store import writer as module
 from ivr.store.writer import Writer
 
@@ -110,11 +110,13 @@ async def test_patience_with_an_outage_has_an_end(written):
 
 
 async def test_an_asker_learns_why_it_could_not_be_done():
-    writer = Writer(Engine(_bad()))
+    engine = Engine(_bad())
+    writer = Writer(engine)
     writer.start()
-    with pytest.raises(Unavailable, match="NOT NULL"):
+    with capture_logs() as lines, pytest.raises(Rejected, match="NOT NULL"):
         await writer.ask("purge", lambda _: None)
-    assert writer.lost == 0
+    assert (writer.lost, writer.refused, engine.attempts) == (0, 1, 1)
+    assert [(line["event"], line["record"]) for line in lines] == [("record refused by the store", "purge")]
     await writer.close(5)
 
 
