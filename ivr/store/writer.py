@@ -8,7 +8,8 @@ Jobs run in the order submitted, each in a transaction of its own. Policy:
 - a record that the database refuses for what it holds is dropped, logged, and counted as refused; whoever awaits it is
   told that it is so for ever (Rejected), so that nobody tries it again;
 - a full queue drops the newest record; what ends a call (`urgent`) still finds room in a reserve;
-- an outage makes one log line when it begins and one when it is over.
+- an outage makes one log line when it begins and one when it is over. One of a full disk is over when something was
+  written, or nothing failed for a minute: what changes nothing succeeds on a full disk too.
 
 Pattern: the write thread of datasette, with a limit. Knows nothing of tables. Jobs must be safe to run twice: a
 connection can break after the commit.
@@ -30,9 +31,11 @@ import structlog
 
 from ivr import metrics
 from ivr.errors import Rejected, Unavailable
-from ivr.store.database import is_content, is_transient, reason
+from ivr.store.database import WROTE, is_content, is_full, is_transient, reason
 
 LIMIT = 4_096
+HALF_OPEN_S = 60.0
+"""So long after the last write that found no room a server that has nothing to write counts as well again."""
 RESERVE = 512
 PATIENCE_S = 600.0
 AWAITED_PATIENCE_S = 10.0
@@ -67,6 +70,7 @@ class Writer:
         self._given_up = 0
         self.refused = 0
         self.failing_since: datetime | None = None
+        self._full_at: float | None = None
 
     @property
     def queued(self) -> int:
@@ -130,33 +134,39 @@ class Writer:
         self._engine.dispose()
 
     def _do(self, job: _Job) -> None:
-        began, pause_s = time.monotonic(), _FIRST_PAUSE_S
+        began, pause_s, tried = time.monotonic(), _FIRST_PAUSE_S, False
         patience_s = self._patience_s if job.future is None else AWAITED_PATIENCE_S
         while True:
             try:
                 with self._engine.begin() as connection:
+                    connection.info.pop(WROTE, None)
                     result = job.run(connection)
+                    wrote = connection.info.get(WROTE, False)
             except Exception as error:  # the edge: nothing a record holds may end this thread
                 transient = is_transient(error)
                 metrics.store_failed("transient" if transient else "rejected")
                 if transient:
+                    tried = True
                     self._outage(job, error)
                     if time.monotonic() - began < patience_s and not self._give_up.wait(pause_s):
                         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                         continue
                 self._fail(job, error)
                 return
-            self._back()
+            self._back(wrote or tried)
             self._deliver(job, result, None)
             return
 
     def _outage(self, job: _Job, error: Exception) -> None:
+        self._full_at = time.monotonic() if is_full(error) else None
         if self.failing_since is None:
             self.failing_since = datetime.now(UTC)
             log.error("store fails, records wait", record=job.name, call=job.call_id, error=reason(error))
 
-    def _back(self) -> None:
-        if self.failing_since is not None:
+    def _back(self, proven: bool) -> None:
+        """A job succeeded; `proven`: it wrote something, or had failed before."""
+        waits = self._full_at is not None and time.monotonic() - self._full_at < HALF_OPEN_S
+        if self.failing_since is not None and (proven or not waits):
             seconds = (datetime.now(UTC) - self.failing_since).total_seconds()
             self.failing_since = None
             log.warning("store works again", after_s=round(seconds, 1), queued=self.queued, lost=self.lost)

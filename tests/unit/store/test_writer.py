@@ -10,12 +10,19 @@ from structlog.testing import capture_logs
 
 from ivr.errors import Rejected, Unavailable
 from ivr.store import writer as module
+from ivr.store.database import WROTE
 from ivr.store.writer import Writer
 
 
 def _busy() -> Exception:
     error = sqlite3.OperationalError("database is locked")
     error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    return exc.OperationalError("INSERT", (), error)
+
+
+def _full() -> Exception:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
     return exc.OperationalError("INSERT", (), error)
 
 
@@ -32,6 +39,7 @@ class Engine:
         self.gate = threading.Event()
         self.gate.set()
         self.disposed = False
+        self.info: dict[str, bool] = {}
 
     @contextmanager
     def begin(self):
@@ -95,6 +103,31 @@ async def test_a_record_that_cannot_be_written_is_dropped_and_the_next_one_is_wr
     assert written == ["good"]
     assert writer.lost == 1
     assert [(line["event"], line["call"]) for line in lines] == [("record refused by the store", "c1")]
+    await writer.close(5)
+
+
+async def test_a_full_disk_is_over_when_something_was_written_and_not_before(written):
+    engine = Engine(_full())
+    writer = Writer(engine, patience_s=0)
+    with capture_logs() as lines:
+        writer.start()
+        writer.submit("turn", "c", _note(written, "no room"))
+        for _ in range(3):
+            await writer.ask("sweep", lambda _: None)
+            assert writer.failing_since is not None
+        await writer.ask("row", lambda _: engine.info.update({WROTE: True}))
+        assert writer.failing_since is None
+    assert [line["event"] for line in lines] == ["store fails, records wait", "store works again"]
+    await writer.close(5)
+
+
+async def test_a_full_disk_is_over_when_nothing_failed_for_a_while(written, monkeypatch):
+    monkeypatch.setattr(module, "HALF_OPEN_S", 0)
+    writer = Writer(Engine(_full()), patience_s=0)
+    writer.start()
+    writer.submit("turn", "c", _note(written, "no room"))
+    await writer.ask("sweep", lambda _: None)
+    assert writer.failing_since is None
     await writer.close(5)
 
 
