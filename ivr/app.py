@@ -110,7 +110,7 @@ class App:
         """The queue of outbound calls, where a policy is configured. Nothing dials before there are lines."""
         if not self.config.outbound.policies:
             return None
-        return OutboundCalls(self.config, self.store, self.backends, lambda name: self.plans.get(name) is not None)
+        return OutboundCalls(self.config, self.store, self.backends, self.plans.get)
 
     async def _called_back(self, leg: Leg) -> bool:
         """Whether a caller is somebody for whom a job is open, which this call then was for."""

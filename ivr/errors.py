@@ -51,5 +51,9 @@ class Unavailable(IvrError):
     """Something needed at start is missing: a model, a program, a port, a database."""
 
 
+class Rejected(Unavailable):
+    """The database refuses a write for what it holds: the same write never succeeds, so nobody tries it again."""
+
+
 class SpeechFailed(IvrError):
     """A recogniser or a voice failed or hung on one piece of work; another engine may take it."""

@@ -23,7 +23,7 @@ from ivr import answering, metrics, transfer
 from ivr.backend.client import Backends, Request
 from ivr.config import Config
 from ivr.dialog import engine, journal
-from ivr.dialog.plan import Plan
+from ivr.dialog.plan import Plan, Prove
 from ivr.dialog.state import (
     KEY_TIMEOUT_MS,
     Action,
@@ -468,9 +468,15 @@ def starter(
             return
         if chosen.on_caller and await called_back(leg):
             return
-        await Session(house(), leg, chosen).run()
+        await Session(house(), leg, chosen, _unknown(chosen) if chosen.on_caller else None).run()
 
     return on_incoming
+
+
+def _unknown(plan: Plan) -> Outgoing:
+    """What a caller for whom nothing is open must prove: what nobody knows, so that the check tells nothing."""
+    asked = [part.proof for step in plan.steps.values() if isinstance(step, Prove) for part in step.fields]
+    return Outgoing(proof={field: proving.decoy(field, os.urandom(PROOF_KEY_BYTES)) for field in asked[:1]})
 
 
 def conversing(house: House, plan: Callable[[str], Plan | None]) -> Callable[..., Coroutine[None, None, CallResult]]:

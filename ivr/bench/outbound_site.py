@@ -189,10 +189,12 @@ class Site:
 
 
 def server(port: int, bank: Bank, policies: Mapping[str, Any], processes: int, most: int,
-           plan: Mapping[str, str | Path], **settings: Any) -> Server:  # fmt: skip
-    """A server with a trunk at `port`, that many line processes, and at most `most` outbound calls at once."""
-    numbers = [{"pattern": "490", "plan": "quiet", "language": "en"}, {"pattern": "491", "plan": "quiet",
-               "language": "zh"}]  # fmt: skip
+           plan: Mapping[str, str | Path], inbound: str = "quiet", **settings: Any) -> Server:  # fmt: skip
+    """A server with a trunk at `port`, that many line processes, and at most `most` outbound calls at once.
+
+    `inbound`: the plan of its numbers, 490 in English and 491 in Mandarin.
+    """
+    numbers = [{"pattern": n, "plan": inbound, "language": language} for n, language in (("490", "en"), ("491", "zh"))]
     texts = {"quiet": plans.named("quiet", plans.loop("yes_no", no_input_ms=120_000)), **plan}
     trunk = {"name": "carrier", "host": "127.0.0.1", "port": port, "prefixes": ["+86", "+44"], "limits": _NO_LIMITS}
     made = Server(texts, numbers, {

@@ -21,11 +21,14 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
+from ivr.bench.plans import ROOT
 from ivr.bench.report import Report, percentile, run
 from ivr.config import Config, Number
 from ivr.config_outbound import Outbound, Policy
+from ivr.dialog.plan_file import load
 from ivr.outbound.job import Claim, Job, NewJob
 from ivr.outbound.live import OutboundCalls
+from ivr.outbound.orders import VERIFY_PLAN
 from ivr.store.store import Store
 from ivr.web import server
 from ivr.web.api import create_app
@@ -79,7 +82,7 @@ async def _served(stack: AsyncExitStack, database: str) -> tuple[OutboundCalls, 
     store = Store(database or "sqlite:///queue.db", folder)
     await store.open()
     stack.push_async_callback(store.close)
-    calls = OutboundCalls(config, store, None, lambda _: True)
+    calls = OutboundCalls(config, store, None, {VERIFY_PLAN: load(ROOT / "dialplans" / "verify.yaml")}.get)
     app = create_app(store, lambda: None, None, _TOKEN, outbound=calls)
     runner = await server.start(app, "127.0.0.1", 0)
     stack.push_async_callback(runner.cleanup)

@@ -37,7 +37,8 @@ FACTS = ("language", "dialled", "today", "now", "outcome", "status")
 PROOFS = ("birth_date", "id_last4")
 """What a customer may be asked to prove: the date of birth, the last four characters of an identity number."""
 
-DISPOSITIONS = ("confirmed", "denied", "not_verified", "wrong_person", "declined", "completed", "machine")
+DISPOSITIONS = ("confirmed", "denied", "not_verified", "wrong_person", "declined", "completed", "machine",
+                "rings_back")  # fmt: skip
 """What a call of ours can come to by what the plan heard; the rest (busy, no answer, ...) is not for plans to say."""
 
 END = "end"

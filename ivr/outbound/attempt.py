@@ -11,17 +11,17 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 import structlog
 
 from ivr import metrics
-from ivr.errors import Unavailable
+from ivr.errors import Rejected, Unavailable
 from ivr.outbound import outcomes
 from ivr.outbound.job import CallResult, Claim, Disposition, Outcome, Outgoing
-from ivr.outbound.orders import told, zone_for
+from ivr.outbound.orders import PlanTerms, told, unfit, zone_for
 from ivr.outbound.policy import Rules
 from ivr.outbound.proof import ProofBox
 from ivr.store.jobs import Jobs, Stale
@@ -45,21 +45,21 @@ class Hands:
     """What every attempt is given.
 
     Attributes:
-        has_plan: whether a dialplan of this name is in force.
+        plan: the dialplan of a name that is in force.
         box: opens what customers must prove; None: there is no key.
     """
 
     jobs: Jobs
     lines: LinePool
     rules: Rules
-    has_plan: Callable[[str], bool]
+    plan: Callable[[str], PlanTerms | None]
     box: ProofBox | None
     converse: Converse
 
 
 @dataclass(frozen=True)
 class _Over:
-    """What is to be written; `outcome` None: nothing rang, and the job is held for `again_s`."""
+    """What is to be written; `outcome` None: nothing came of it, and the job is held for `again_s` as it was before."""
 
     outcome: Outcome | None
     disposition: Disposition | None = None
@@ -75,6 +75,7 @@ class Attempt:
         """`leg`: of somebody who rang us themselves; None: they are to be rung."""
         self.claim = claim
         self.has_leg = leg is not None
+        self._rang_us = leg is not None
         self._hands = hands
         self._leg = leg
         self._dialled = False
@@ -121,8 +122,8 @@ class Attempt:
 
     async def _call(self) -> _Over:
         job, hands = self.claim.job, self._hands
-        if not hands.has_plan(job.plan):
-            return _Over("failed", detail=f"no dialplan `{job.plan}` is in force")
+        if fault := unfit(job.plan, hands.plan(job.plan), job.language):
+            return _Over("failed", detail=str(fault))
         try:
             outgoing = self._outgoing()
         except ValueError as error:
@@ -146,6 +147,8 @@ class Attempt:
         self._noted = asyncio.create_task(self._note_answered(at))
         result = await self._conversation(answer, outgoing)
         await self._noted
+        if not self._is_theirs(result.facts):
+            return _Over(None, detail="who rang us did not prove who they are", call=result, again_s=0.0)
         outcome, disposition = outcomes.answered(job.kind, result)
         return _Over(outcome, disposition, result.cause, result)
 
@@ -161,20 +164,26 @@ class Attempt:
     async def _conclude(self, said: str, facts: Mapping[str, Any]) -> None:
         """The job has its answer, and its client is told, while the call goes on: to its goodbye, or to a person."""
         disposition = outcomes.settled(said)
-        if disposition is None:
+        if disposition is None or not self._is_theirs(facts):
             return
         if self._noted is not None:
             await asyncio.wait({self._noted})
         try:
-            await self._until_written(lambda: self._hands.jobs.conclude(self.claim, disposition, facts))
+            await self._without_what_is_refused(
+                lambda kept: self._hands.jobs.conclude(self.claim, disposition, kept), facts, {}
+            )
             log.info("concluded", disposition=disposition)
         except Stale:
             self.look()
 
+    def _is_theirs(self, facts: Mapping[str, Any]) -> bool:
+        """Whether the call is with whom the job is for: a number that is shown proves nothing, the check does."""
+        return not (self._rang_us and self.claim.proof) or bool(facts.get("identity", {}).get("proven"))
+
     async def _note_answered(self, at: datetime) -> None:
         try:
             await self._until_written(lambda: self._hands.jobs.answered(self.claim, at))
-        except Stale:
+        except (Stale, Rejected):
             self.look()
 
     def _outgoing(self) -> Outgoing:
@@ -239,20 +248,35 @@ class Attempt:
         """The end of the attempt, for as long as it takes."""
         jobs, claim = self._hands.jobs, self.claim
         if over.outcome is None:
-            wait = timedelta(seconds=over.again_s)
-            await self._until_written(lambda: jobs.release(claim, f"nothing rang: {over.detail}", wait))
+            wait, failed = timedelta(seconds=over.again_s), over.call.failed_proofs if over.call else 0
+            why = over.detail if over.call else f"nothing rang: {over.detail}"
+            await self._until_written(lambda: jobs.release(claim, why, wait, failed))
             log.info("given back", why=over.detail)
             return
-        job = await self._until_written(
-            lambda: jobs.finish(claim, over.outcome, over.disposition, over.detail, over.call)
+        bare = replace(over.call, facts={}) if over.call is not None else None
+        job = await self._without_what_is_refused(
+            lambda call: jobs.finish(claim, over.outcome, over.disposition, over.detail, call), over.call, bare, None
         )
         log.info("attempt ended", outcome=over.outcome, state=job.state, disposition=job.disposition)
 
+    async def _without_what_is_refused(self, write: Callable[[Any], Awaitable[T]], *kept: Any) -> T:
+        """What `write` gives of the first of `kept` that the database takes: an outcome is not lost for what is
+        testified with it. Raises Stale, Rejected.
+        """
+        for each in kept[:-1]:
+            try:
+                return await self._until_written(lambda each=each: write(each))
+            except Rejected as error:
+                log.error("what a call came to is refused by the database; written without it", error=str(error))
+        return await self._until_written(lambda: write(kept[-1]))
+
     async def _until_written(self, write: Callable[[], Awaitable[T]]) -> T:
-        """What `write` gives once the database takes it. Raises Stale."""
+        """What `write` gives once the database takes it. Raises Stale; Rejected, which no other try would change."""
         while True:
             try:
                 return await write()
+            except Rejected:
+                raise
             except Unavailable as error:
                 log.error("an attempt cannot be written down now; tried again", error=str(error))
                 await asyncio.sleep(AGAIN_S)

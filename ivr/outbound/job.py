@@ -18,7 +18,7 @@ Kind = Literal["verification", "plan"]
 State = Literal["queued", "held", "claimed", "dialing", "in_call", "done", "failed", "cancelled", "expired"]
 Outcome = Literal[
     "reached", "busy", "no_answer", "rejected", "unallocated", "machine", "hung_up", "postponed",
-    "wrong_person", "failed", "unknown", "cancelled",
+    "rings_back", "wrong_person", "failed", "unknown", "cancelled",
 ]  # fmt: skip
 Disposition = Literal[
     "confirmed", "denied", "not_verified", "wrong_person", "unreachable", "machine", "declined", "completed",
@@ -204,6 +204,9 @@ class Deciding(Protocol):
     def version(self, policy: str) -> str:
         """What a policy says now, as a hash."""
 
+    def answers_left(self, policy: str, failed: int) -> int:
+        """Answers to identity questions that are left after so many that failed."""
+
     def gates(self, policy: str, load: Load, now: datetime) -> tuple[Hold, ...]:
         """What keeps every job of a policy."""
 
@@ -230,7 +233,7 @@ class Claim(_Record, frozen=True):
     """A job to be dialled now: its attempt is written, and its lease runs.
 
     Attributes:
-        proof: what the customer must prove, sealed. failed_proofs: that of `Callee`.
+        proof: what the customer must prove, sealed. failed_proofs: that of `Callee`; of callers, when they rang us.
     """
 
     job: Job

@@ -24,7 +24,7 @@ from ivr.outbound.delivery import Delivery
 from ivr.outbound.dialer import Dialer
 from ivr.outbound.evidence import Signer
 from ivr.outbound.job import Decision, Hold, Job, Kind, Load, NewJob
-from ivr.outbound.orders import Orders
+from ivr.outbound.orders import Orders, PlanTerms
 from ivr.outbound.policy import Rules
 from ivr.outbound.proof import ProofBox, key_of
 from ivr.store.job_ends import Ending
@@ -62,17 +62,17 @@ class OutboundCalls:
     """All of it. Until `dial` nothing rings, and `why` says so."""
 
     def __init__(
-        self, config: Config, store: Store, backends: Backends, has_plan: Callable[[str], bool]
+        self, config: Config, store: Store, backends: Backends, plan: Callable[[str], PlanTerms | None]
     ) -> None:  # fmt: skip
         """Reads the keys from the environment. Raises InvalidInput for one that is no key."""
         outbound = config.outbound
-        self._has_plan, self._inbound_legs = has_plan, outbound.inbound_legs
+        self._plan, self._inbound_legs = plan, outbound.inbound_legs
         self.keys = tuple((key, secret(key.key_env).strip()) for key in outbound.key)
         self.rules = Rules(outbound, {trunk.name: trunk.limits for trunk in config.trunk})
         self.signer = Signer(_key("evidence_key_env", outbound.evidence_key_env))
         sealing = secret(outbound.proof_key_env)
         self._box = ProofBox(_key("proof_key_env", outbound.proof_key_env)) if sealing else None
-        self.orders = Orders(self.rules, config.languages, config.backend, has_plan, self._box, outbound.proof_key_env)
+        self.orders = Orders(self.rules, config.languages, config.backend, plan, self._box, outbound.proof_key_env)
         self.jobs = Jobs(store, Ending(self.rules, self.signer, store.server), outbound.lease_s, changed=self.wake)
         self.pages = JobPages(store)
         self.outbox = Outbox(store)
@@ -81,7 +81,7 @@ class OutboundCalls:
 
     def dial(self, lines: LinePool, converse: Converse) -> None:
         """From now on what may ring is rung over `lines`; `converse` conducts what is answered."""
-        hands = Hands(self.jobs, lines, self.rules, self._has_plan, self._box, converse)
+        hands = Hands(self.jobs, lines, self.rules, self._plan, self._box, converse)
         self.dialer = Dialer(hands, self._inbound_legs)
         self.dialer.start()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -29,6 +29,7 @@ VERIFY_PLAN = "verify"
 """The dialplan that verifications run."""
 METADATA_BYTES = 4_096
 KEY_CHARS = 128
+FIELD_CHARS = 128
 MOST_AMOUNT = Decimal("1e12")
 LONGEST = timedelta(days=31)
 """How far ahead a job may end."""
@@ -105,6 +106,16 @@ class NewPlanJob(_Order, frozen=True, kw_only=True):
     variables: dict[str, Scalar] = {}
 
 
+class PlanTerms(Protocol):
+    """What an order is held against of a dialplan in force: the languages it speaks, the slots that it is given."""
+
+    @property
+    def languages(self) -> Sequence[str]: ...
+
+    @property
+    def given(self) -> Sequence[str]: ...
+
+
 _BODIES: Mapping[Kind, type[_Order]] = {"verification": NewVerification, "plan": NewPlanJob}
 
 
@@ -115,14 +126,14 @@ class Orders:
     Attributes:
         languages: those that the server speaks.
         backends: the receivers that a callback may have.
-        has_plan: whether a dialplan of this name is in force.
+        plan: the dialplan of a name that is in force.
         box: seals proofs; None: there is no key, so nothing with a proof is taken.
     """
 
     rules: Rules
     languages: Sequence[str]
     backends: Sequence[Backend]
-    has_plan: Callable[[str], bool]
+    plan: Callable[[str], PlanTerms | None]
     box: ProofBox | None
     proof_key_env: str = "IVR_PROOF_KEY"
 
@@ -174,11 +185,16 @@ class Orders:
         return name
 
     def _plan(self, order: _Order) -> str:
-        if isinstance(order, NewVerification):
-            return VERIFY_PLAN
-        if not self.has_plan(order.plan):
-            raise BadOrder("no dialplan of this name is in force; GET /v1/plans lists them", "plan")
-        return order.plan
+        """The name of the plan that is to run; an order that this plan could not do is refused."""
+        name = VERIFY_PLAN if isinstance(order, NewVerification) else order.plan
+        plan = self.plan(name)
+        if fault := unfit(name, plan, order.language):
+            raise fault
+        if isinstance(order, NewPlanJob) and (strange := [one for one in order.variables if one not in plan.given]):
+            takes = f"it is given {', '.join(plan.given)}" if plan.given else "it is given nothing"
+            says = f"the dialplan `{name}` is not given `{strange[0]}`: {takes}; leave it out, or add it to the plan's "
+            raise BadOrder(f"{says}`given`", f"variables.{strange[0]}"[:FIELD_CHARS])
+        return name
 
     def _expires(self, order: _Order, policy: str, now: datetime) -> datetime:
         not_before, given = _utc(order.not_before, "not_before"), _utc(order.expires_at, "expires_at")
@@ -214,6 +230,17 @@ class Orders:
         return msgspec.structs.replace(job, state="held", due_at=due_at, held_by=held_by)
 
 
+def unfit(name: str, plan: PlanTerms | None, language: str) -> BadOrder | None:
+    """Why no call can run the dialplan `name` in `language`: it is not in force, or does not speak it. None: it can."""
+    if plan is None:
+        says = f"no dialplan `{name}` is in force: put {name}.yaml into the folder of dialplans; see GET /v1/plans"
+        return BadOrder(says, "plan")
+    if language not in plan.languages:
+        says = f"the dialplan `{name}` speaks {', '.join(plan.languages)}: order one of these, or add {language} to it"
+        return BadOrder(says, "language")
+    return None
+
+
 def told(job: Job, answers_left: int) -> dict[str, str]:
     """What the dialplan of a job is given, name -> text: the transaction in its words, or the order's variables.
 
@@ -246,18 +273,32 @@ def _text(value: str | int | bool) -> str:
 
 def decoded(body: bytes, kind: type[msgspec.Struct]) -> Any:
     """A JSON body as `kind`. Raises BadOrder with the field that is wrong."""
-    if b"\\u0000" in body:
-        raise BadOrder("text with a NUL in it, which no database keeps")
     try:
-        return msgspec.json.decode(body, type=kind)
+        read = msgspec.json.decode(body, type=kind)
+        if b"\\u0000" in body and (field := _nul_in(msgspec.json.decode(body))) is not None:
+            raise BadOrder("text with a NUL in it, which no database keeps: leave it out", field[:FIELD_CHARS])
+        return read
     except msgspec.ValidationError as error:
         found = _FAULT.fullmatch(str(error))
         field = found["field"] or ""
         if missing := re.search(r"missing required field `(.+?)`|unknown field `(.+?)`", found["says"]):
             field = ".".join(part for part in (field, missing[1] or missing[2]) if part)
-        raise BadOrder(found["says"], field[:128]) from None
+        raise BadOrder(found["says"], field[:FIELD_CHARS]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadOrder(f"the body is not JSON: {error}") from None
+
+
+def _nul_in(value: Any, field: str = "") -> str | None:
+    """The first field of a decoded body that has a NUL in its text, or in a name below it; None: no field has."""
+    if isinstance(value, str):
+        return field if "\0" in value else None
+    if not isinstance(value, dict | list):
+        return None
+    for name, each in value.items() if isinstance(value, dict) else enumerate(value):
+        within = field if "\0" in str(name) else _nul_in(each, f"{field}.{name}".removeprefix("."))
+        if within is not None:
+            return within
+    return None
 
 
 def callback(url: str, backends: Sequence[Backend]) -> tuple[str, str]:

@@ -21,7 +21,7 @@ OUTCOME_OF_STATUS: Mapping[int, Outcome] = {
 Any other one is `failed`.
 """
 _LOST: tuple[Cause, ...] = ("line_lost", "brain_lost", "shutdown")
-_LADDERED: tuple[Outcome, ...] = ("machine", "wrong_person")
+_LADDERED: tuple[Outcome, ...] = ("machine", "rings_back", "wrong_person")
 _NOT_SENT: tuple[Cause, ...] = ("full", "shutdown")
 
 

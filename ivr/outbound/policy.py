@@ -27,7 +27,8 @@ FAILURES: tuple[Outcome, ...] = ("failed", "unknown")
 DISPOSITION_OF: Mapping[Outcome, Disposition] = {
     "busy": "unreachable", "no_answer": "unreachable", "rejected": "unreachable", "unallocated": "unreachable",
     "failed": "unreachable", "unknown": "unreachable", "hung_up": "not_verified", "machine": "machine",
-    "postponed": "not_verified", "wrong_person": "wrong_person", "cancelled": "cancelled", "reached": "completed",
+    "postponed": "not_verified", "rings_back": "not_verified", "wrong_person": "wrong_person",
+    "cancelled": "cancelled", "reached": "completed",
 }  # fmt: skip
 """How a job ends when the ladder has no step after such an attempt."""
 
@@ -125,7 +126,9 @@ class Rules:
         if job.not_before is not None and now < job.not_before:
             yield Hold(rule="not_before", words="its client asked for a later time", until=job.not_before)
         if (until := _ladder(job, policy, attempts)) and now < until:
-            words = f"the ladder waits after attempt {len(attempts)}, which ended {attempts[-1].outcome}"
+            last = attempts[-1].outcome
+            words = f"the ladder waits after attempt {len(attempts)}, which ended {last}"
+            words = "they said that they would ring us, so nobody rings them" if last == "rings_back" else words
             yield Hold(rule="retry", words=words, until=until)
         yield from self._outside(job, policy, now)
         if (entry := callee.suppression) and (entry.expires_at is None or now < entry.expires_at):
@@ -215,7 +218,7 @@ def _ended(
     until = _ladder(job, policy, attempts)
     if until is None:
         return _end(DISPOSITION_OF[last], f"attempt {len(attempts)} ended {last}, and policy allows no other")
-    if until >= job.expires_at:
+    if until >= job.expires_at and last != "rings_back":
         return _end(DISPOSITION_OF[last], f"the attempt after {len(attempts)} would come after its time is over")
     return None
 
@@ -229,6 +232,9 @@ def _ladder(job: Job, policy: Policy, attempts: Sequence[Attempt]) -> datetime |
     if not attempts:
         return job.created_at
     last = attempts[-1]
+    asked_again = job.retry_asked_at is not None and job.retry_asked_at >= last.ended_at
+    if last.outcome == "rings_back":
+        return job.retry_asked_at if asked_again else job.expires_at
     if len(attempts) >= policy.attempts:
         return None
     if last.outcome == "postponed":
@@ -237,7 +243,7 @@ def _ladder(job: Job, policy: Policy, attempts: Sequence[Attempt]) -> datetime |
     before = sum(attempt.outcome == last.outcome for attempt in attempts)
     if before > len(steps):
         return None
-    if job.retry_asked_at is not None and job.retry_asked_at >= last.ended_at:
+    if asked_again:
         return job.retry_asked_at
     return last.ended_at + timedelta(seconds=steps[before - 1])
 

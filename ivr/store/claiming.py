@@ -95,8 +95,8 @@ def claim_back(
 ) -> Claim | None:
     """The latest job of `plan` that waits to ring `caller`, claimed as `claim` does, whatever holds it from ringing.
 
-    None as well while the number is being rung. What ends a job without ringing ends it here. Safe to run twice with
-    the same id.
+    None as well while the number is being rung, and when callers from it have used up their answers. What ends a job
+    without ringing ends it here. Safe to run twice with the same id.
     """
     digits = caller.removeprefix("+").removeprefix("00")
     wanted = (
@@ -111,19 +111,18 @@ def claim_back(
     if row is None:
         return None
     job = job_rows.job_of(row)
-    callee = job_rows.callee(connection, job, now)
+    failed = job_rows.callers_failed(connection, job.phone, now)
     if known is not None:
-        return Claim(
-            job=job, attempt=job_rows.attempt_of(known), proof=row["proof"], failed_proofs=callee.failed_proofs
-        )
-    if callee.open_until is not None:
+        return Claim(job=job, attempt=job_rows.attempt_of(known), proof=row["proof"], failed_proofs=failed)
+    callee = job_rows.callee(connection, job, now)
+    if callee.open_until is not None or ending.rules.answers_left(job.policy, failed) == 0:
         return None
     decision = ending.rules.decide(job, job_rows.attempts_of(connection, job.id), callee, Load(), now)
     if decision.action == "end":
         ending.job_over(connection, job, decision.disposition, decision.words, now)
         return None
     claim = _take(connection, ending, row, attempt_id, lease, now, {"called_back": True})
-    return msgspec.structs.replace(claim, failed_proofs=callee.failed_proofs)
+    return msgspec.structs.replace(claim, failed_proofs=failed)
 
 
 def _promote(connection: sa.Connection, now: datetime) -> None:

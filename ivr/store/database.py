@@ -34,8 +34,15 @@ _TRANSIENT_SQLITE = {
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_INTERRUPT,
 }  # fmt: skip
+_FULL_SQLITE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+_FULL_SQLSTATE = ("53100", "58", "25006")
+WROTE = "wrote"
+"""In the `info` of the writer's connection once a statement has changed a row."""
 # PostgreSQL error classes: connection, rollback (serialisation, deadlock), resources, object in use, operator
 # intervention, system error, and a server that is read-only for now.
+# PostgreSQL: a value that cannot be kept, a constraint, more than a row or an index holds.
+_CONTENT_SQLSTATE = ("22", "23", "54")
+_CONTENT_SQLITE = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE}
 _TRANSIENT_SQLSTATE = ("08", "40", "53", "55", "57", "58", "25006")
 
 
@@ -70,6 +77,7 @@ def engines(url: sa.URL) -> tuple[sa.Engine, sa.Engine]:
         reader = sa.create_engine(url, pool_size=READERS, max_overflow=0, **options)
         for engine in (writer, reader):
             sa.event.listen(engine, "connect", _set_up_postgresql)
+        _note_writes(writer)
         return writer, reader
     path = Path(url.database)
     try:
@@ -82,6 +90,7 @@ def engines(url: sa.URL) -> tuple[sa.Engine, sa.Engine]:
     reader = sa.create_engine(url, poolclass=sa.QueuePool, pool_size=READERS, max_overflow=0, **options)
     _set_up_sqlite(writer, "BEGIN IMMEDIATE", "PRAGMA journal_mode=WAL", "PRAGMA secure_delete=ON")
     _set_up_sqlite(reader, "BEGIN", "PRAGMA query_only=ON")
+    _note_writes(writer)
     return writer, reader
 
 
@@ -107,6 +116,14 @@ def reader(url: sa.URL) -> sa.Engine:
             "once, or use the version that wrote it"
         )
     return engine
+
+
+def _note_writes(engine: sa.Engine) -> None:
+    def executed(connection, cursor, _statement, _parameters, context, _many) -> None:
+        if (context.isinsert or context.isupdate or context.isdelete) and cursor.rowcount != 0:
+            connection.info[WROTE] = True
+
+    sa.event.listen(engine, "after_cursor_execute", executed)
 
 
 def _set_up_postgresql(connection, _record) -> None:
@@ -164,6 +181,29 @@ def reason(error: Exception) -> str:
     """The driver's own first line, without SQL or parameters."""
     lines = str(getattr(error, "orig", None) or error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def is_full(error: Exception) -> bool:
+    """Whether there is no room, or nothing may be written: then a transaction that changes nothing still succeeds."""
+    if not isinstance(error, exc.DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _FULL_SQLITE
+    return (getattr(error.orig, "sqlstate", None) or "").startswith(_FULL_SQLSTATE)
+
+
+def is_content(error: Exception) -> bool:
+    """Whether the record is at fault: what it holds cannot be written down, or the database refuses it as such.
+
+    A schema that is not there, or a file that is no database, is no fault of a record.
+    """
+    if not isinstance(error, exc.DBAPIError):
+        return not isinstance(error, exc.SQLAlchemyError) or isinstance(error, exc.StatementError)
+    if isinstance(error, exc.DataError | exc.IntegrityError):
+        return True
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _CONTENT_SQLITE
+    return (getattr(error.orig, "sqlstate", None) or "").startswith(_CONTENT_SQLSTATE)
 
 
 def is_transient(error: Exception) -> bool:

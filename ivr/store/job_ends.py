@@ -31,6 +31,7 @@ from ivr.outbound.job import (
 )
 from ivr.store import job_rows
 from ivr.store.schema import UtcTime, attempts, evidence, iso, jobs, suppressions, webhooks
+from ivr.store.store import clean
 
 RECHECK = timedelta(hours=1)
 """When a job is looked at again of which nobody can say when it may ring."""
@@ -78,7 +79,7 @@ class Ending:
         `call`: what it came to, when there was one; who asked in it never to be rung is on the do-not-call list of
         every policy.
         """
-        detail = _clean(detail, 512)
+        detail = clean(detail, 512)
         over = {"ended_at": now, "outcome": outcome, "detail": detail}
         connection.execute(sa.update(attempts).where(attempts.c.id == attempt.id).values(over))
         metrics.attempt_ended(job.policy, outcome)
@@ -108,7 +109,7 @@ class Ending:
         """Keep what was asked for in a call, and how often nobody proved who they are; the job after that."""
         if call.suppress:
             row = {"id": f"dnc_{uuid.uuid4().hex}", "phone": job.phone, "policy": "", "created_at": now,
-                   "reason": _clean(call.suppress, 200)}  # fmt: skip
+                   "reason": clean(call.suppress, 200)}  # fmt: skip
             connection.execute(sa.insert(suppressions), row)
             job_rows.add_event(connection, job.id, now, "suppressed", {"reason": row["reason"]})
         if call.failed_proofs:
@@ -193,7 +194,7 @@ class Ending:
     def given_back(
         self, connection: sa.Connection, job: Job, attempt: Attempt, words: str, until: datetime, now: datetime
     ) -> None:
-        """Take an attempt back of which nothing rang, and hold its job until then."""
+        """Take an attempt back of which nothing came, and hold its job until then."""
         connection.execute(sa.delete(attempts).where(attempts.c.id == attempt.id))
         said = {"attempt": attempt.id, "words": words}
         job_rows.add_event(connection, job.id, now, "given_back", said)
@@ -225,11 +226,6 @@ class Ending:
         for row in found:
             self.job_over(connection, job_rows.job_of(row), "expired", "its time was over before an answer", now)
         return len(found)
-
-
-def _clean(text: str, most: int) -> str:
-    """Text as every database keeps it."""
-    return text.replace("\0", "\ufffd")[:most]
 
 
 def _testified(attempt: Attempt) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from ivr.store.schema import UtcTime, attempts, job_events, jobs, pauses, suppre
 MOST_PRIORITY = 9
 DAY = timedelta(hours=24)
 FAILED_PROOFS = "failed_proofs"
+CALLERS_FAILED = "caller_failed_proofs"
+"""The same by somebody who rang us: counted apart, so that a stranger who shows the number uses up nothing."""
 """The event of a call in which so many `answers` proved nothing."""
 _MOST_ATTEMPTS = 1_000
 _MOST_ENDED = 100
@@ -60,6 +62,15 @@ _PROOFS_FAILED = sa.select(job_events.c.body).where(
             ),
         )
     ),
+)
+_CALLERS_FAILED = (
+    sa.select(job_events.c.body)
+    .join(jobs, jobs.c.id == job_events.c.job_id)
+    .where(
+        jobs.c.phone == sa.bindparam("number"),
+        job_events.c.kind == CALLERS_FAILED,
+        job_events.c.at > sa.bindparam("since", type_=UtcTime),
+    )
 )
 _SUPPRESSIONS = sa.select(suppressions).where(
     suppressions.c.phone == sa.bindparam("phone"),
@@ -171,6 +182,12 @@ def callee(connection: sa.Connection, job: Job, now: datetime) -> Callee:
         suppression=suppression(connection, job.phone, job.policy, now),
         failed_proofs=sum(body["answers"] for body in failed),
     )
+
+
+def callers_failed(connection: sa.Connection, number: str, now: datetime) -> int:
+    """Answers in the last 24 hours by which callers from a number did not prove who they are."""
+    rows = connection.scalars(_CALLERS_FAILED, {"number": number, "since": now - DAY})
+    return sum(body["answers"] for body in rows)
 
 
 def suppression(connection: sa.Connection, phone: str, policy: str, now: datetime) -> Suppression | None:

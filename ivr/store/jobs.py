@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ivr.errors import IvrError, Unavailable
+from ivr.errors import IvrError, Rejected, Unavailable
 from ivr.outbound.job import (
     FINAL,
     WAITING,
@@ -41,7 +41,7 @@ from ivr.store.store import Store
 BATCH = 500
 """Jobs that one transaction creates at most: records of calls wait no longer than that."""
 T = TypeVar("T")
-_Ordered = tuple[Sequence[NewJob], "asyncio.Future[list[Created]]"]
+_Ordered = tuple[Sequence[NewJob], "asyncio.Future[list[Created | Rejected]]"]
 
 
 class Stale(IvrError):
@@ -75,12 +75,13 @@ class Jobs:
         now = self._clock()
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
-    async def create(self, new: Sequence[NewJob]) -> list[Created]:
-        """Write jobs; a key of the same client that is known is not written again.
+    async def create(self, new: Sequence[NewJob]) -> list[Created | Rejected]:
+        """Write jobs; a key of the same client that is known is not written again. What the database refuses for what
+        it holds comes back as Rejected, and the others are written.
 
         What is ordered while a transaction runs goes into the next one together, `BATCH` jobs at most.
         """
-        done: list[Created] = []
+        done: list[Created | Rejected] = []
         for start in range(0, len(new), BATCH):
             future = asyncio.get_running_loop().create_future()
             self._ordered.append((new[start : start + BATCH], future))
@@ -103,9 +104,9 @@ class Jobs:
 
     async def _write_batch(self, batch: Sequence[_Ordered]) -> None:
         rows = [each for new, _ in batch for each in new]
-        created: Iterator[Created] | Unavailable
+        created: Iterator[Created | Rejected] | Unavailable
         try:
-            created = iter(await self._store.write("jobs", lambda c: _create(c, rows)))
+            created = iter(await self._written(rows))
         except Unavailable as error:
             created = error
         for new, future in batch:
@@ -116,6 +117,16 @@ class Jobs:
                 future.set_exception(done)
             else:
                 future.set_result(done)
+
+    async def _written(self, rows: Sequence[NewJob]) -> list[Created | Rejected]:
+        """What became of each; when one is refused for what it holds, each half is tried alone, down to that one."""
+        try:
+            return await self._store.write("jobs", lambda c: _create(c, rows))
+        except Rejected as error:
+            if len(rows) == 1:
+                return [error]
+        half = len(rows) // 2
+        return [*await self._written(rows[:half]), *await self._written(rows[half:])]
 
     async def claim(self) -> Claim | Idle:
         """The next job to dial, its attempt written and its lease running; Idle when none may ring now.
@@ -147,9 +158,12 @@ class Jobs:
         """After `hold`, when it does nothing more for the attempt: its lease runs out, if nobody has ended it."""
         self._held.discard(claim.attempt.id)
 
-    async def release(self, claim: Claim, why: str, wait: timedelta = timedelta(0)) -> None:
-        """Give back a claim of which nothing rang: as if it had not been, held for `wait`.
+    async def release(
+        self, claim: Claim, why: str, wait: timedelta = timedelta(0), failed_proofs: int = 0
+    ) -> None:  # fmt: skip
+        """Give back a claim of which nothing came: as if it had not been, held for `wait`.
 
+        `failed_proofs`: answers of somebody who rang us and did not prove who they are; they count among callers.
         Doing it again changes nothing. Raises Stale.
         """
         now = self.now()
@@ -158,6 +172,9 @@ class Jobs:
             if connection.scalar(sa.select(attempts.c.id).where(attempts.c.id == claim.attempt.id)) is None:
                 return
             job, attempt = _held(connection, claim)
+            if failed_proofs:
+                said = {"attempt": attempt.id, "answers": failed_proofs}
+                job_rows.add_event(connection, job.id, now, job_rows.CALLERS_FAILED, said)
             self._ending.given_back(connection, job, attempt, why, now + wait, now)
 
         await self._write("release", run)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from ivr.outbound.job import Webhook
 from ivr.store import job_rows
 from ivr.store.schema import webhooks
-from ivr.store.store import Store
+from ivr.store.store import Store, clean
 
 TAKEN_FOR = timedelta(seconds=90)
 """A delivery that nobody has spoken of for so long is taken again: longer than any back end may take."""
@@ -54,7 +54,7 @@ class Outbox:
     async def put_off(self, webhook: Webhook, due_at: datetime | None, reason: str) -> None:
         """It did not arrive: again at `due_at`, never when None."""
         changes = {"state": "failed"} if due_at is None else {"due_at": due_at}
-        await self._mark(webhook, changes | {"reason": reason[:256]})
+        await self._mark(webhook, changes | {"reason": clean(reason, 256)})
 
     async def redeliver(self, job_id: str, now: datetime) -> int:
         """Send what a job had to tell once more, the latest of it: its outcome when it has one. How many."""

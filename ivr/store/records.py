@@ -286,13 +286,18 @@ class Purged(_Record, frozen=True):
 
 
 class StoreHealth(_Record, frozen=True):
-    """How the database does. `queued`: records not yet written; `lost`: records given up since the start."""
+    """How the database does.
+
+    `queued`: records not yet written. Since the start: `lost`: records given up; `refused`: records and requests that
+    the database does not take for what they hold, tried once and dropped.
+    """
 
     backend: Literal["sqlite", "postgresql"]
     failing: bool
     failing_since: datetime | None
     queued: int
     lost: int
+    refused: int = 0
 
 
 def heard_part(text: str, heard_ms: int, total_ms: int) -> str:

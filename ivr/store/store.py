@@ -115,6 +115,7 @@ class Store:
             failing_since=since,
             queued=self._writer.queued if self._writer else 0,
             lost=self._writer.lost if self._writer else 0,
+            refused=self._writer.refused if self._writer else 0,
         )
 
     # Records ------------------------------------------------------------------------------------------------------
@@ -181,7 +182,10 @@ class Store:
         self._open_writer().submit("plan", "", run)
 
     async def write(self, name: str, work: Callable[[sa.Connection], T]) -> T:
-        """What `work` returns, run by the writer in one transaction. For modules of this room. Raises Unavailable."""
+        """What `work` returns, run by the writer in one transaction. For modules of this room.
+
+        Raises Unavailable; Rejected when the database does not take what it holds.
+        """
         return await self._open_writer().ask(name, work)
 
     async def flush(self) -> None:
@@ -284,16 +288,17 @@ def _upsert(insert: sqlite.Insert | postgresql.Insert, keep_older: bool) -> sa.E
 
 def _row(table: sa.Table, fields: dict[str, Any]) -> dict[str, Any]:
     """The columns of `table` among `fields`, texts made fit to be stored: no NUL, no lone surrogate, bounded."""
-    return {c.name: _clean(fields[c.name], getattr(c.type, "length", None)) for c in table.columns if c.name in fields}
+    return {c.name: clean(fields[c.name], getattr(c.type, "length", None)) for c in table.columns if c.name in fields}
 
 
-def _clean(value: Any, length: int | None = None) -> Any:
+def clean(value: Any, length: int | None = None) -> Any:
+    """Texts as every database keeps them: no NUL, no lone surrogate, bounded; whatever they stand in."""
     if isinstance(value, str):
         return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")[:length]
     if isinstance(value, list | tuple):
-        return [_clean(v) for v in value]
+        return [clean(v) for v in value]
     if isinstance(value, dict):
-        return {_clean(k): _clean(v) for k, v in value.items()}
+        return {clean(k): clean(v) for k, v in value.items()}
     return value
 
 
@@ -306,7 +311,7 @@ def _recover(connection: sa.Connection, server: str, reason: str) -> int:
         for column in (turns.c.started_at, legs.c.started_at, legs.c.answered_at, legs.c.ended_at):
             times.append(connection.scalar(sa.select(sa.func.max(column)).where(column.table.c.call_id == call_id)))
         ended_at = max(t for t in times if t is not None)
-        end = {"ended_at": ended_at, "cause": "failed", "ended_by": "us", "reason": _clean(reason, 512), "outcome": ""}
+        end = {"ended_at": ended_at, "cause": "failed", "ended_by": "us", "reason": clean(reason, 512), "outcome": ""}
         connection.execute(sa.update(calls).where(calls.c.id == call_id).values(end))
         connection.execute(
             sa.update(legs)

@@ -12,6 +12,7 @@ import hmac
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from typing import Any
 
 from ivr.turn import Evidence, Expectation, Hypothesis, Understood
@@ -95,6 +96,14 @@ class Proofs:
 
     def _hash(self, proof: str, value: str) -> str:
         return hmac.new(self.key, f"{proof} {value}".encode(), hashlib.sha256).hexdigest()[:_HASH_CHARS]
+
+
+def decoy(proof: str, key: bytes) -> str:
+    """A value that nobody knows, of `key`'s randomness, to be asked of somebody of whom nothing is known."""
+    number = int.from_bytes(hashlib.sha256(key).digest())
+    if _KINDS[proof] == "date":
+        return (date(1940, 1, 1) + timedelta(days=number % (65 * 365))).isoformat()
+    return f"{number % _CHANCE[proof]:04d}"
 
 
 def testimony(evidence: Sequence[Evidence], proven: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 from multidict import MultiMapping
 
-from ivr.errors import Unavailable
+from ivr.errors import Rejected, Unavailable
 from ivr.outbound.job import Created, Disposition, Job, Kind, NewJob, State, Suppression
 from ivr.outbound.live import OutboundCalls
 from ivr.outbound.orders import BadOrder, decoded
@@ -178,6 +178,8 @@ class _OfKind:
     async def create(self, request: web.Request) -> web.Response:
         new = self._order(request[BODY], request[CLIENT], request.headers.get("Idempotency-Key", ""))
         created = (await self._outbound.jobs.create([new]))[0]
+        if isinstance(created, Rejected):
+            raise created
         if created.what == "conflict":
             raise Refusal(409, f"job {created.job.id} has this key, by another request", field="idempotency_key")
         headers = {"Location": f"{request.path}/{created.job.id}"}
@@ -320,8 +322,10 @@ def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -
     return web.Response(body=encoded, content_type="application/json", status=status, headers=headers)
 
 
-def _line_of(number: int, created: Created) -> BulkLine:
+def _line_of(number: int, created: Created | Rejected) -> BulkLine:
     """What became of a line that was in order."""
+    if isinstance(created, Rejected):
+        return BulkLine(line=number, status=400, detail=str(created))
     if created.what == "conflict":
         says = f"job {created.job.id} has this key, by another request"
         errors = (FieldError(field="idempotency_key", detail=says),)

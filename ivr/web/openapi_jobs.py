@@ -66,9 +66,9 @@ _EXAMPLES = {
     },
     "NewPlanJob": {
         "zh": {"idempotency_key": "s-1", "phone": "+8613812345679", "language": "zh", "policy": "fraud",
-               "plan": "main", "variables": {"branch": "朝阳"}},
+               "plan": "survey", "variables": {"branch": "朝阳"}},
         "en": {"idempotency_key": "s-2", "phone": "+442071838751", "language": "en", "policy": "fraud",
-               "plan": "main", "variables": {"branch": "Leeds"}},
+               "plan": "survey", "variables": {"branch": "Leeds"}},
     },
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from ivr import metrics
-from ivr.errors import Unavailable
+from ivr.errors import Rejected, Unavailable
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
@@ -82,6 +82,8 @@ async def middleware(request: web.Request, handler) -> web.StreamResponse:
         answer = await handler(request)
     except Refusal as refusal:
         answer = response(refusal)
+    except Rejected as error:
+        answer = response(Refusal(400, str(error)))
     except Unavailable as error:
         answer = response(Refusal(503, str(error), headers={"Retry-After": str(RETRY_AFTER_S)}))
     except web.HTTPException as error:

@@ -10,6 +10,7 @@ import base64
 import sqlite3
 from contextlib import asynccontextmanager, closing
 from datetime import timedelta
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -30,19 +31,25 @@ from ivr.telephony.pool import LinePool
 
 PHONE, OTHER = "+8613812345678", "+442071838750"
 PROOF = {"birth_date": "1987-04-29"}
+PROVEN = {"identity": {"proven": True, "answers": []}}
 FREE = Policy(always=True, gap_s=0, attempts_per_number=50, calls_per_second=1_000, calls_at_once=50)
+
+
+def terms(*languages: str) -> SimpleNamespace:
+    """What an order is held against of a dialplan."""
+    return SimpleNamespace(languages=languages, given=("branch", "again"))
 
 
 class Desk:
     """A server's outbound calls on four fake legs. `said`: what the calls come to, taken from the front."""
 
-    def __init__(self, outbound: OutboundCalls, world: FakeWorld, pool: LinePool, folder) -> None:
+    def __init__(self, outbound: OutboundCalls, world: FakeWorld, pool: LinePool, folder, plans: dict) -> None:
         self.outbound, self.world, self.pool, self.folder = outbound, world, pool, folder
         self.jobs = outbound.jobs
         self.given: list[Outgoing] = []
         self.legs: asyncio.Queue[Leg] = asyncio.Queue()
         self.called_back: asyncio.Queue[bool] = asyncio.Queue()
-        self.plans = {"survey", "verify"}
+        self.plans = plans
         self.result = CallResult("hangup", "us", "done")
         self.conclusion = self.early = ""
         self.made = 0
@@ -52,7 +59,7 @@ class Desk:
         self.given.append(outgoing)
         self.legs.put_nowait(leg)
         if self.early:
-            await conclude(self.early, {"turns": 2})
+            await conclude(self.early, self.result.facts if self.result else {"turns": 2})
         if self.result is not None:
             return self.result
         ended = await leg.wait_ended()
@@ -90,13 +97,15 @@ class Desk:
 async def running(folder, outbound: Outbound, **trunk):
     config = Config(
         root=str(folder), sip=Sip(port=26_990), lines=Lines(reserve_legs=1), outbound=outbound,
-        number=(Number(pattern="400", plan="survey", language="zh"), Number(pattern="401", plan="survey")),
+        number=(Number(pattern="400", plan="survey", language="zh"), Number(pattern="401", plan="survey"),
+                Number(pattern="402", plan="verify", language="zh")),
         trunk=(Trunk(name="carrier", host="192.0.2.1", prefixes=("+86", "+44"), **trunk),),
     )  # fmt: skip
     store, world = Store("sqlite:///var/ivr.db", folder), FakeWorld()
     await store.open()
     desk: Desk
-    calls = OutboundCalls(config, store, None, lambda name: name in desk.plans)
+    plans = dict.fromkeys(("survey", "verify"), terms("en", "zh"))
+    calls = OutboundCalls(config, store, None, plans.get)
 
     async def answer(leg: Leg) -> None:
         leg.answer()
@@ -105,7 +114,7 @@ async def running(folder, outbound: Outbound, **trunk):
             await leg.wait_ended()
 
     pool = LinePool(config, answer, launch=world.launch, on_free=calls.wake)
-    desk = Desk(calls, world, pool, folder)
+    desk = Desk(calls, world, pool, folder, plans)
     desk.behave(PHONE, "answer")
     await pool.start()
     calls.dial(pool, desk.converse)
@@ -231,6 +240,33 @@ async def test_who_calls_back_has_their_job_done_there_whatever_holds_it(desk):
     assert await desk.kinds(held) == ["created", "claimed", "dialing", "answered", "attempt_ended", "completed"]
 
 
+@pytest.mark.parametrize(
+    "came_to",
+    [{"disposition": "denied"}, {"disposition": "not_verified", "failed_proofs": 2}, {"suppress": "never"}, {}],
+)
+async def test_who_calls_back_and_does_not_prove_who_they_are_changes_nothing(desk, came_to):
+    desk.early = came_to.get("disposition", "")
+    desk.result = CallResult("hangup", "us", "end", **came_to)
+    job = await verified_later(desk)
+    desk.world.ring("402", caller=PHONE)
+    assert await desk.called_back.get()
+    found = await desk.until(job, "held")
+    assert (found.held_by, found.attempts, found.disposition) == ("not_before", 0, None)
+    assert await desk.outcomes(job) == []
+    assert (await desk.outbound.pages.suppressions("", 50, None)).suppressions == ()
+    desk.early, desk.result = "denied", CallResult("hangup", "us", "end", "denied", facts=PROVEN)
+    desk.world.ring("402", caller=PHONE)
+    assert await desk.called_back.get()
+    assert (await desk.until(job, "done")).disposition == "denied"
+
+
+async def verified_later(desk) -> Job:
+    """A verification that is open, and rings nobody for an hour."""
+    at = (desk.jobs.now() + timedelta(hours=1)).isoformat()
+    transaction = {"amount": "1", "currency": "CNY", "merchant": "京东", "at": "2026-11-23T09:30:00+08:00"}
+    return await desk.order(kind="verification", transaction=transaction, proof=PROOF, not_before=at)
+
+
 async def test_who_calls_and_has_no_job_is_a_caller(desk):
     await desk.until(await desk.order(), "done")
     desk.world.ring("401", caller=PHONE)
@@ -283,6 +319,18 @@ async def test_an_answer_is_told_while_the_call_goes_on_and_nothing_changes_it(d
     assert await desk.kinds(job) == ["created", "claimed", "dialing", "answered", "completed", "attempt_ended"]
     assert (await desk.outbound.pages.evidence(job.id)).body["call"] == {"turns": 2}
     assert (await desk.outbound.pages.job(job.id)).disposition == "denied"
+
+
+@pytest.mark.parametrize("early", ["", "denied"])
+async def test_an_outcome_is_written_without_what_the_database_refuses_of_its_call(desk, early):
+    desk.early = early
+    desk.result = CallResult("hangup", "us", "end", "denied", facts={"turns": 0.5, "heard": "\ud800"})
+    job = await desk.order()
+    assert (await desk.until(job, "done")).disposition == "denied"
+    await desk.outbound.close()
+    assert (await desk.outcomes(job))[0][0] == "reached"
+    assert (await desk.outbound.pages.evidence(job.id)).body["call"] in ({}, None)
+    assert (await desk.kinds(job)).count("completed") == 1
 
 
 @pytest.mark.parametrize("said", ["machine", "wrong_person"])
@@ -356,14 +404,30 @@ async def test_a_claim_that_nothing_was_dialled_for_is_given_back_at_shutdown(de
     assert "no dialer" in (await desk.outbound.why(job.id)).words
 
 
-async def test_a_job_whose_plan_was_removed_fails_and_says_so(desk):
+@pytest.mark.parametrize(
+    ("language", "phone", "left", "says"),
+    [
+        ("zh", PHONE, {}, "no dialplan `survey` is in force"),
+        ("zh", PHONE, {"survey": terms("en")}, "`survey` speaks en"),
+        ("en", OTHER, {"survey": terms("zh")}, "`survey` speaks zh"),
+    ],
+)
+async def test_a_job_whose_plan_was_removed_or_lost_its_language_fails_and_says_so(desk, language, phone, left, says):
     await desk.jobs.pause("", "admin", "")
-    job = await desk.order()
+    job = await desk.order(phone, language=language)
+    there = dict(desk.plans)
     desk.plans.clear()
+    desk.plans.update(left)
     await desk.jobs.resume("")
     assert (await desk.until(job, "held")).held_by == "retry"
-    assert await desk.outcomes(job) == [("failed", "no dialplan `survey` is in force")]
+    ((outcome, detail),) = await desk.outcomes(job)
+    assert outcome == "failed"
+    assert says in detail
     assert desk.world.dialled == []
+    desk.plans.update(there)
+    desk.behave(phone, "answer")
+    await desk.jobs.retry(job.id, "bank")
+    assert (await desk.until(job, "done")).attempts == 2
 
 
 async def test_a_line_that_dies_with_the_invite_on_its_way_may_have_rung(desk):

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from ivr.config_outbound import Breaker, Outbound, Policy, Retry
-from ivr.errors import Unavailable
+from ivr.errors import Rejected, Unavailable
 from ivr.outbound import evidence
 from ivr.outbound.evidence import Signer
 from ivr.outbound.job import CallResult, Claim, Idle, Job, NewJob
@@ -554,6 +554,22 @@ async def test_answers_that_proved_nothing_count_over_all_calls_to_a_customer(de
     assert (await desk.claim()).failed_proofs == 0
 
 
+async def test_callers_who_prove_nothing_use_up_their_own_answers_and_no_others(desk):
+    job = await desk.add(phone=PHONE, not_before=desk.now + timedelta(hours=1))
+    for answers, left in ((2, 3), (1, 1)):
+        claim = await desk.jobs.claim_back(PHONE, "verify")
+        assert (claim.job.id, 3 - claim.failed_proofs) == (job.id, left)
+        for _ in range(2):
+            await desk.jobs.release(claim, "who rang us did not prove who they are", failed_proofs=answers)
+    assert await desk.jobs.claim_back(PHONE, "verify") is None
+    await desk.idle()
+    found = await desk.pages.job(job.id)
+    assert (found.state, found.held_by, found.attempts) == ("held", "not_before", 0)
+    assert (await desk.pages.events(job.id)).attempts == ()
+    desk.later(3_600)
+    assert (await desk.claim()).failed_proofs == 0
+
+
 async def test_a_claim_that_is_given_back_leaves_no_attempt(desk):
     job = await desk.add()
     claim = await desk.claim()
@@ -610,6 +626,18 @@ async def test_another_server_takes_over_after_the_lease(backend):
         assert (taken.job.id, taken.attempt.server) == (job.id, "b")
         with pytest.raises(Stale):
             await one.jobs.finish(claim, "reached", "confirmed")
+
+
+async def test_an_order_that_the_database_refuses_takes_no_other_with_it(desk):
+    new = [desk.new() for _ in range(7)]
+    bad = (2, 5)
+    for place in bad:
+        job = msgspec.structs.replace(new[place].job, contact="\ud800")
+        new[place] = msgspec.structs.replace(new[place], job=job)
+    made = await desk.jobs.create(new)
+    assert [place for place, each in enumerate(made) if isinstance(each, Rejected)] == list(bad)
+    stored = {j.id for j in (await desk.pages.page("", 9, JobFilter())).jobs}
+    assert stored == {each.job.id for place, each in enumerate(new) if place not in bad}
 
 
 async def test_a_database_in_trouble_refuses_creates_and_loses_none_that_it_took(backend, monkeypatch):

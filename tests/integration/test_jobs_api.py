@@ -8,6 +8,7 @@ import json
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiohttp
 import msgspec
@@ -62,6 +63,10 @@ key_env = "READER_KEY"
 scopes = ["jobs:read"]
 requests_per_second = 0.5
 """
+PLANS = {
+    "verify": SimpleNamespace(languages=("en", "zh"), given=("name", "phrase", "amount")),
+    "survey": SimpleNamespace(languages=("en",), given=("shop",)),
+}
 
 
 def verification(**changes) -> dict:
@@ -126,7 +131,7 @@ class Site:
 
 
 @asynccontextmanager
-async def running(folder, monkeypatch, **environment):
+async def running(folder, monkeypatch, plans=PLANS, **environment):
     keys = {
         "IVR_EVIDENCE_KEY": base64.b64encode(bytes(range(32))).decode(), "BANK_KEY": BANK, "READER_KEY": READER,
         "IVR_PROOF_KEY": base64.b64encode(b"p" * 32).decode(), "HOOK_SECRET": HOOK_SECRET, "IVR_TOKEN": TOKEN,
@@ -150,7 +155,7 @@ async def running(folder, monkeypatch, **environment):
     store = Store("sqlite:///var/ivr.db", folder)
     await store.open()
     backends = Backends(settings.backend)
-    outbound = OutboundCalls(settings, store, backends, lambda name: name == "survey")
+    outbound = OutboundCalls(settings, store, backends, plans.get)
     app = create_app(store, lambda: None, None, TOKEN, outbound=outbound)
     runner = await server.start(app, "127.0.0.1", 0)
     port = runner.addresses[0][1]
@@ -246,9 +251,31 @@ async def test_a_job_by_a_dialplan_needs_one_that_is_in_force(site):
              "variables": {"shop": "Leeds"}}  # fmt: skip
     job = await site.ok(Job, "/v1/jobs", order, status=202)
     assert (job.kind, job.plan, job.body["variables"]) == ("plan", "survey", {"shop": "Leeds"})
-    assert (await site.problem("/v1/jobs", order | {"plan": "gone"}))[:2] == (400, "plan")
+    for number, (changes, field, mend) in enumerate((
+        ({"plan": "gone"}, "plan", "put gone.yaml into the folder of dialplans"),
+        ({"language": "zh"}, "language", "order one of these, or add zh to it"),
+        ({"variables": {"branch": "Leeds"}}, "variables.branch", "leave it out, or add it to the plan's `given`"),
+    )):  # fmt: skip
+        refused = order | {"idempotency_key": f"r-{number}"} | changes
+        status, named, says = await site.problem("/v1/jobs", refused)
+        assert (status, named, mend in says) == (400, field, True)
+        (line,) = await bulk(site, [json.dumps(refused).encode()], "/v1/jobs/bulk")
+        assert (line.status, line.errors[0].field, line.detail) == (400, field, says)
+    assert [found.id for found in (await site.ok(JobPage, "/v1/jobs")).jobs] == [job.id]
     assert (await site.problem(f"/v1/verifications/{job.id}"))[0] == 404
     assert (await site.ok(JobPage, "/v1/verifications")).jobs == ()
+
+
+async def test_a_verification_needs_its_dialplan_in_the_language_of_the_order(tmp_path, monkeypatch):
+    plans = {"verify": SimpleNamespace(languages=("en",), given=())}
+    async with running(tmp_path, monkeypatch, plans) as site:
+        status, field, says = await site.problem("/v1/verifications", verification())
+        assert (status, field, "or add zh to it" in says) == (400, "language", True)
+        plans.clear()
+        for changes in ({}, {"language": "en", "phone": "+442071838750"}):
+            status, field, says = await site.problem("/v1/verifications", verification(**changes))
+            assert (status, field, "put verify.yaml into the folder" in says) == (400, "plan", True)
+        assert (await site.ok(JobPage, "/v1/jobs")).jobs == ()
 
 
 async def test_why_says_that_nothing_dials_and_when_windows_open(site):
@@ -320,8 +347,8 @@ async def test_the_do_not_call_list(site):
         assert (await site.problem("/v1/suppressions", entry | bad))[:2] == (400, field)
 
 
-async def bulk(site, lines: list[bytes]) -> list[BulkLine]:
-    status, read = await site.ask("POST", "/v1/verifications/bulk", b"\n".join(lines))
+async def bulk(site, lines: list[bytes], path: str = "/v1/verifications/bulk") -> list[BulkLine]:
+    status, read = await site.ask("POST", path, b"\n".join(lines))
     assert status == 200, read
     return msgspec.json.Decoder(BulkLine).decode_lines(read)
 
@@ -341,6 +368,24 @@ async def test_bulk_answers_each_line_for_itself(site):
     assert len({r.id for r in results if r.status == 202}) == 595
     again = await bulk(site, lines[:3])
     assert [(r.status, r.replayed) for r in again] == [(202, True)] * 3
+
+
+async def test_an_order_that_the_database_refuses_is_a_400_and_takes_no_other_with_it(site, monkeypatch):
+    order = site.outbound.order
+
+    def unwritable(*given):
+        new = order(*given)
+        job = msgspec.structs.replace(new.job, contact=new.job.contact.replace("?", "\ud800"))
+        return msgspec.structs.replace(new, job=job)
+
+    monkeypatch.setattr(site.outbound, "order", unwritable)
+    status, _, says = await site.problem("/v1/verifications", verification(contact="?"))
+    assert (status, "refuses" in says) == (400, True)
+    lines = [
+        json.dumps(verification(idempotency_key=f"k{n}", contact="?" if n == 1 else "")).encode() for n in range(4)
+    ]
+    assert [line.status for line in await bulk(site, lines)] == [202, 400, 202, 202]
+    assert site.store.health().refused > 0
 
 
 async def test_bulk_is_bounded(site):

@@ -59,6 +59,8 @@ FAULTS = (
     ({"proof": {"cvv": "123"}}, "proof.cvv"),
     ({"idempotency_key": None}, "idempotency_key"),
     ({"colour": "red"}, "colour"),
+    ({"contact": "王\0"}, "contact"),
+    ({"metadata": {"note": "a\0b"}}, "metadata.note"),
 )  # fmt: skip
 
 
@@ -109,10 +111,13 @@ async def test_a_full_disk_refuses_orders_loses_none_and_takes_them_again(site, 
             taken.append(json.loads(read)["id"])
         assert (status, json.loads(read)["status"]) == (503, 503)
         assert "full" in json.loads(read)["detail"]
+        await site.outbound.jobs.sweep()
+        assert site.store.health().failing
         assert (await site.ask("GET", f"/v1/verifications/{taken[0]}"))[0] == 200
     assert [j.id for j in (await site.ok(JobPage, "/v1/jobs?limit=200")).jobs] == taken[::-1]
     again = msgspec.json.decode((await site.ask("POST", "/v1/verifications", body))[1], type=Job)
     assert again.id not in taken
+    assert not site.store.health().failing
     assert isinstance(await site.outbound.jobs.claim(), Claim)
 
 

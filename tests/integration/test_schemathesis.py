@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.bench.harness import Server, plan_main
+from ivr.bench.harness import ROOT, Server
 from ivr.web import openapi
 
 HERE = Path(__file__).parent
@@ -21,6 +21,18 @@ SETTINGS = {
     "backend": [{"name": "bank", "url": "http://127.0.0.1:9/hooks", "webhook_secret_env": "HOOK_SECRET"}],
     "outbound": {"policies": {"fraud": {"always": True}, "reminder": {"windows": ["mon-fri 09:00-20:00"]}}},
 }
+
+
+SURVEY = """
+languages: [en, zh]
+start: bye
+given: [branch]
+slots: {branch: {kind: text}}
+steps:
+  bye: {kind: hangup, prompt: {en: "Thank you for visiting {branch}.", zh: "谢谢您光临{branch}。"}}
+"""
+PLANS = {"survey": SURVEY, "verify": ROOT / "dialplans" / "verify.yaml"}
+NUMBERS = [{"pattern": "400", "plan": "survey"}, {"pattern": "401", "plan": "survey", "language": "zh"}]
 
 
 def order(server: Server) -> str:
@@ -37,7 +49,7 @@ def order(server: Server) -> str:
 
 @pytest.mark.timeout(300)
 async def test_whatever_is_sent_the_answer_is_as_documented(tmp_path):
-    server = Server(**plan_main(), settings=SETTINGS)
+    server = Server(PLANS, NUMBERS, SETTINGS)
     key = base64.b64encode(bytes(32)).decode()
     server.environment = {"IVR_EVIDENCE_KEY": key, "IVR_PROOF_KEY": key, "HOOK_SECRET": f"whsec_{key}"}
     async with server:

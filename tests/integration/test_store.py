@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from structlog.testing import capture_logs
 
-from ivr.errors import Unavailable
+from ivr.errors import Rejected, Unavailable
 from ivr.store import database
 from ivr.store.records import (
     MASK,
@@ -436,6 +436,33 @@ async def test_a_record_that_cannot_be_written_does_not_harm_the_next(backend):
     assert len(odd.call.caller) == 128
     assert [(line["record"], line["call"]) for line in lines] == [("turn", "no such call"), ("begin", "naive")]
     assert "鸟巢" not in str(lines)
+
+
+CONTENTS = {"NUL": "4\x000", "lone surrogate": "4\ud8000", "integer": 2**70, "constraint": None}
+
+
+async def test_a_write_that_is_refused_for_what_it_holds_is_tried_once_and_told(backend):
+    contents = {name: value for name, value in CONTENTS.items() if (name, backend.name) != ("NUL", "sqlite")}
+    async with backend.store() as store:
+        await store.write("table", lambda c: c.execute(sa.text("CREATE TABLE t (a INTEGER NOT NULL, b TEXT NOT NULL)")))
+        for name, value in contents.items():
+            row = {"a": 1, "b": value} if name != "integer" else {"a": value, "b": ""}
+            tries = []
+
+            def write(connection, row=row, tries=tries):
+                tries.append(row)
+                connection.execute(sa.text("INSERT INTO t VALUES (:a, :b)"), row)
+
+            with capture_logs() as lines, pytest.raises(Rejected):
+                await store.write("row", write)
+            assert (len(tries), [line["event"] for line in lines]) == (1, ["record refused by the store"]), name
+        await store.write("row", lambda c: c.execute(sa.text("INSERT INTO t VALUES (1, 'kept')")))
+        health = store.health()
+        assert (health.refused, health.lost, health.failing) == (len(contents), 0, False)
+        assert backend.execute("SELECT b FROM t") == [("kept",)]
+        with pytest.raises(Unavailable) as caught:
+            await store.write("row", lambda c: c.execute(sa.text("INSERT INTO nowhere VALUES (1)")))
+        assert not isinstance(caught.value, Rejected)
 
 
 async def test_readers_do_not_wait_for_the_writer(backend):

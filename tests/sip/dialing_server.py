@@ -17,6 +17,13 @@ from ivr.telephony.leg import Leg
 from ivr.telephony.pool import LinePool
 
 
+class Terms:
+    """What an order is held against of a dialplan."""
+
+    languages = ("en", "zh")
+    given = ()
+
+
 async def converse(leg: Leg, _plan: str, _outgoing: Outgoing, _conclude: Conclude) -> CallResult:
     ended = await leg.wait_ended()
     return CallResult(ended.cause, ended.by)
@@ -30,7 +37,7 @@ async def main(folder: str) -> None:
     settings = config.load(f"{folder}/config.toml")
     store = Store(settings.store.url, settings.root)
     await store.open()
-    outbound = OutboundCalls(settings, store, Backends(settings.backend), lambda _name: True)
+    outbound = OutboundCalls(settings, store, Backends(settings.backend), lambda _name: Terms())
     lines = LinePool(settings, nobody, on_free=outbound.wake)
     await lines.start()
     outbound.dial(lines, converse)

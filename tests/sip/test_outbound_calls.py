@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from dialing_server import Terms
 
 from ivr import config
 from ivr.backend.client import Backends
@@ -98,7 +99,7 @@ async def test_a_new_server_rings_no_number_before_the_lease_of_the_killed_one_i
         loaded = config.load(tmp_path / "config.toml")
         store = Store(loaded.store.url, loaded.root)
         await store.open()
-        desk = OutboundCalls(loaded, store, Backends(()), lambda _name: True)
+        desk = OutboundCalls(loaded, store, Backends(()), lambda _name: Terms())
         order = {"idempotency_key": "1", "phone": PHONE, "language": "en", "plan": "main"}
         async with dialing(tmp_path) as first:
             (created,) = await desk.jobs.create([desk.order("plan", msgspec.json.encode(order), "bank")])

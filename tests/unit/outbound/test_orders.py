@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,12 @@ NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)  # a Monday, noon in Shanghai, 4 
 BOX = ProofBox(b"k" * 32)
 RULES = Rules(Outbound(policies={"fraud": Policy(always=True), "reminder": Policy(windows=("mon-fri 09:00-20:00",))}))
 HOOKS = Backend(name="bank", url="https://bank.example/hooks", webhook_secret_env="HOOK_SECRET")
-ORDERS = Orders(RULES, ("en", "zh"), (HOOKS,), lambda name: name == "survey", BOX)
+PLANS = {
+    "verify": SimpleNamespace(languages=("en", "zh"), given=("name", "amount")),
+    "survey": SimpleNamespace(languages=("zh",), given=("branch", "again")),
+    "notice": SimpleNamespace(languages=("en",), given=()),
+}
+ORDERS = Orders(RULES, ("en", "zh"), (HOOKS,), PLANS.get, BOX)
 
 
 def verification(**changes) -> dict:
@@ -69,13 +75,54 @@ def changed(**transaction) -> dict:
         ({"idempotency_key": None}, "idempotency_key", "a key of your own"),
         ({"idempotency_key": "a\nb"}, "idempotency_key", "a key of your own"),
         ({"callback_url": "https://evil.example/x"}, "callback_url", "no [[backend]]"),
-        ({"contact": "a\0b"}, "", "NUL"),
+        ({"contact": "a\0b"}, "contact", "NUL"), ({"metadata": {"note": "\0"}}, "metadata.note", "NUL"),
+        ({"metadata": {"\0": 1}}, "metadata", "NUL"), ({"phrase": "海\0棠"}, "phrase", "leave it out"),
+        ({"transaction": changed(merchant="京\0东")}, "transaction.merchant", "NUL"),
     ],
 )  # fmt: skip
 def test_a_bad_order_names_its_field(changes, field, says):
     with pytest.raises(BadOrder, match=re.escape(says)) as caught:
         make(**changes)
     assert caught.value.field == field
+
+
+def survey(**changes) -> dict:
+    """An order of a dialplan that is taken, but for `changes`."""
+    taken = {"idempotency_key": "s-1", "phone": "+8613812345678", "language": "zh", "policy": "fraud", "plan": "survey",
+             "variables": {"branch": "西单", "again": True}}  # fmt: skip
+    return taken | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "says"),
+    [
+        ({"plan": "gone"}, "plan", "no dialplan `gone` is in force: put gone.yaml into the folder"),
+        ({"language": "en"}, "language", "`survey` speaks zh: order one of these, or add en to it"),
+        ({"plan": "notice"}, "language", "`notice` speaks en: order one of these, or add zh to it"),
+        ({"variables": {"shop": "西单"}}, "variables.shop", "given `shop`: it is given branch, again; leave it out"),
+        ({"plan": "notice", "language": "en", "variables": {"shop": ""}}, "variables.shop", "it is given nothing"),
+        ({"variables": {"x" * 500: None}}, "variables." + "x" * 118, "it is given branch, again"),
+    ],
+)
+def test_an_order_that_its_dialplan_could_not_do_is_refused_with_the_mend(changes, field, says):
+    assert ORDERS.make("plan", json.dumps(survey()).encode(), "bank", "job_1", NOW).job.plan == "survey"
+    with pytest.raises(BadOrder, match=re.escape(says)) as caught:
+        ORDERS.make("plan", json.dumps(survey(**changes)).encode(), "bank", "job_1", NOW)
+    assert caught.value.field == field
+
+
+def test_a_verification_needs_its_dialplan_in_the_language_of_the_order():
+    for plans, field, says in (
+        ({}, "plan", "no dialplan `verify` is in force: put verify.yaml"),
+        ({"verify": PLANS["notice"]}, "language", "`verify` speaks en: order one of these, or add zh"),
+    ):
+        with pytest.raises(BadOrder, match=re.escape(says)) as caught:
+            make(orders=Orders(RULES, ("en", "zh"), (HOOKS,), plans.get, BOX))
+        assert caught.value.field == field
+
+
+def test_what_only_looks_like_a_nul_is_taken():
+    assert make(phrase="\\u0000").job.body["phrase"] == "\\u0000"
 
 
 @pytest.mark.parametrize("amount", ["129.90", 129.9, 5, "0.0001", "1e3"])
@@ -119,7 +166,7 @@ def test_it_is_held_from_the_beginning_where_the_rules_know_until_when():
 
 
 def test_the_only_policy_need_not_be_named():
-    only = Orders(Rules(Outbound(policies={"fraud": Policy(always=True)})), ("zh",), (), lambda _: False, BOX)
+    only = Orders(Rules(Outbound(policies={"fraud": Policy(always=True)})), ("zh",), (), PLANS.get, BOX)
     assert make(orders=only, policy=None).job.policy == "fraud"
 
 

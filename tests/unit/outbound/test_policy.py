@@ -144,6 +144,17 @@ def test_a_ladder_at_its_end_ends_the_job(outcomes, disposition):
     assert (decision.action, decision.disposition) == ("end", disposition)
 
 
+@pytest.mark.parametrize("before", [[], ["busy"], ["busy", "no_answer"]])
+def test_who_said_that_they_ring_us_is_waited_for_until_the_end_and_not_rung(before):
+    attempts = [attempt(minutes(60), outcome, n) for n, outcome in enumerate([*before, "rings_back"], 1)]
+    waits = job()
+    decision = decide(waits, attempts)
+    assert [(h.rule, h.until) for h in decision.holds] == [("retry", waits.expires_at)]
+    assert "they would ring us" in decision.words
+    assert decide(waits, attempts, now=waits.expires_at).disposition == "expired"
+    assert decide(job(retry_asked_at=NOON), attempts).action == "dial"
+
+
 def test_an_attempt_of_a_dead_server_is_followed_only_where_policy_says_so():
     dead = [attempt(minutes(10), "unknown")]
     assert decide(job(policy="reminder"), dead).disposition == "unreachable"

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from ivr.errors import InvalidInput
-from ivr.store.database import is_transient, place, reason, resolve
+from ivr.store.database import is_content, is_transient, place, reason, resolve
 
 
 def test_a_relative_file_is_seen_from_the_config_folder():
@@ -65,33 +65,47 @@ def _no_table(connection, _path):
     connection.execute("INSERT INTO nowhere VALUES (1)")
 
 
+def _too_big(connection, _path):
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1_000)
+    connection.execute("INSERT INTO t VALUES (1, ?)", ("x" * 2_000,))
+
+
 @pytest.mark.parametrize(
-    ("provoke", "transient"), [(_locked, True), (_full, True), (_read_only, True), (_null, False), (_no_table, False)]
-)
-def test_sqlite_errors_that_pass_are_told_from_those_that_stay(tmp_path, provoke, transient):
+    ("provoke", "transient", "content"),
+    [(_locked, True, False), (_full, True, False), (_read_only, True, False), (_null, False, True),
+     (_too_big, False, True), (_no_table, False, False)],
+)  # fmt: skip
+def test_sqlite_errors_that_pass_are_told_from_those_that_stay(tmp_path, provoke, transient, content):
     error = _sqlite_error(tmp_path, provoke)
-    assert is_transient(error) is transient
+    assert (is_transient(error), is_content(error)) == (transient, content)
     assert "SELECT" not in reason(error)
 
 
 @pytest.mark.parametrize(
-    ("error", "transient"),
+    ("error", "transient", "content"),
     [
-        (psycopg.errors.SerializationFailure("x"), True),
-        (psycopg.errors.DiskFull("x"), True),
-        (psycopg.errors.TooManyConnections("x"), True),
-        (psycopg.errors.AdminShutdown("x"), True),
-        (psycopg.errors.ReadOnlySqlTransaction("x"), True),
-        (psycopg.OperationalError("connection refused"), True),
-        (psycopg.errors.UndefinedTable("x"), False),
-        (psycopg.errors.NotNullViolation("x"), False),
-        (psycopg.errors.StringDataRightTruncation("x"), False),
+        (psycopg.errors.SerializationFailure("x"), True, False),
+        (psycopg.errors.DiskFull("x"), True, False),
+        (psycopg.errors.TooManyConnections("x"), True, False),
+        (psycopg.errors.AdminShutdown("x"), True, False),
+        (psycopg.errors.ReadOnlySqlTransaction("x"), True, False),
+        (psycopg.OperationalError("connection refused"), True, False),
+        (psycopg.errors.UndefinedTable("x"), False, False),
+        (psycopg.errors.NotNullViolation("x"), False, True),
+        (psycopg.errors.StringDataRightTruncation("x"), False, True),
+        (psycopg.errors.NumericValueOutOfRange("x"), False, True),
+        (psycopg.errors.ProgramLimitExceeded("x"), False, True),
+        (psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes"), False, True),
     ],
 )
-def test_postgresql_errors_that_pass_are_told_from_those_that_stay(error, transient):
-    assert is_transient(exc.DBAPIError.instance("SELECT 1", (), error, psycopg.Error)) is transient
+def test_postgresql_errors_that_pass_are_told_from_those_that_stay(error, transient, content):
+    wrapped = exc.DBAPIError.instance("SELECT 1", (), error, psycopg.Error)
+    assert (is_transient(wrapped), is_content(wrapped)) == (transient, content)
 
 
 def test_errors_of_our_own_never_look_transient():
     assert not is_transient(ValueError("a time without its zone"))
     assert is_transient(sa.exc.TimeoutError("pool"))
+    assert not is_content(sa.exc.TimeoutError("pool"))
+    assert is_content(ValueError("a time without its zone"))
+    assert is_content(OverflowError("an integer too large"))

@@ -8,14 +8,21 @@ import pytest
 from sqlalchemy import exc
 from structlog.testing import capture_logs
 
-from ivr.errors import Unavailable
+from ivr.errors import Rejected, Unavailable
 from ivr.store import writer as module
+from ivr.store.database import WROTE
 from ivr.store.writer import Writer
 
 
 def _busy() -> Exception:
     error = sqlite3.OperationalError("database is locked")
     error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    return exc.OperationalError("INSERT", (), error)
+
+
+def _full() -> Exception:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
     return exc.OperationalError("INSERT", (), error)
 
 
@@ -32,6 +39,7 @@ class Engine:
         self.gate = threading.Event()
         self.gate.set()
         self.disposed = False
+        self.info: dict[str, bool] = {}
 
     @contextmanager
     def begin(self):
@@ -98,6 +106,31 @@ async def test_a_record_that_cannot_be_written_is_dropped_and_the_next_one_is_wr
     await writer.close(5)
 
 
+async def test_a_full_disk_is_over_when_something_was_written_and_not_before(written):
+    engine = Engine(_full())
+    writer = Writer(engine, patience_s=0)
+    with capture_logs() as lines:
+        writer.start()
+        writer.submit("turn", "c", _note(written, "no room"))
+        for _ in range(3):
+            await writer.ask("sweep", lambda _: None)
+            assert writer.failing_since is not None
+        await writer.ask("row", lambda _: engine.info.update({WROTE: True}))
+        assert writer.failing_since is None
+    assert [line["event"] for line in lines] == ["store fails, records wait", "store works again"]
+    await writer.close(5)
+
+
+async def test_a_full_disk_is_over_when_nothing_failed_for_a_while(written, monkeypatch):
+    monkeypatch.setattr(module, "HALF_OPEN_S", 0)
+    writer = Writer(Engine(_full()), patience_s=0)
+    writer.start()
+    writer.submit("turn", "c", _note(written, "no room"))
+    await writer.ask("sweep", lambda _: None)
+    assert writer.failing_since is None
+    await writer.close(5)
+
+
 async def test_patience_with_an_outage_has_an_end(written):
     writer = Writer(Engine(_busy(), _busy()), patience_s=0)
     writer.start()
@@ -110,11 +143,13 @@ async def test_patience_with_an_outage_has_an_end(written):
 
 
 async def test_an_asker_learns_why_it_could_not_be_done():
-    writer = Writer(Engine(_bad()))
+    engine = Engine(_bad())
+    writer = Writer(engine)
     writer.start()
-    with pytest.raises(Unavailable, match="NOT NULL"):
+    with capture_logs() as lines, pytest.raises(Rejected, match="NOT NULL"):
         await writer.ask("purge", lambda _: None)
-    assert writer.lost == 0
+    assert (writer.lost, writer.refused, engine.attempts) == (0, 1, 1)
+    assert [(line["event"], line["record"]) for line in lines] == [("record refused by the store", "purge")]
     await writer.close(5)
 
 

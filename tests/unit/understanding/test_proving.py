@@ -1,11 +1,12 @@
 """What an answer is worth as a proof: scores, ranks, hashes; and that no word of it gets out."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from ivr.turn import Alternative, Expectation, Hypothesis
-from ivr.understanding import identity
+from ivr.understanding import identity, proving
 from ivr.understanding.knowledge import Knowledge
 from ivr.understanding.proving import Proofs
 from ivr.understanding.understand import Vocabulary
@@ -185,3 +186,12 @@ def test_no_date_of_a_line_up_gets_out():
 def test_decoys_that_are_read_speak_against():
     alone = identity.score("date", "1987-04-29", [("28 April 1987", 1.0)], "en")
     assert identity.weighed("date", "1987-04-29", [("28 April 1987", 1.0)], "en")[0] < alone - 2
+
+
+@pytest.mark.parametrize(("proof", "form"), [("birth_date", r"(19[4-9]\d|200\d)-\d\d-\d\d"), ("id_last4", r"\d{4}")])
+def test_what_is_asked_of_a_caller_of_whom_nothing_is_known_is_known_to_nobody(proof, form):
+    values = [proving.decoy(proof, bytes([n]) * 16) for n in range(200)]
+    assert all(re.fullmatch(form, value) for value in values)
+    assert len(set(values)) > 150
+    keyed = Proofs({proof: values[0]}, b"k").keyed(proof, "".join(filter(str.isdigit, values[1])))
+    assert keyed.score < 0

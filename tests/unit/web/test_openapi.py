@@ -25,7 +25,7 @@ def document():
 @pytest.fixture
 def routes(monkeypatch):
     monkeypatch.setenv("IVR_EVIDENCE_KEY", "A" * 43 + "=")
-    outbound = OutboundCalls(Config(), Store("sqlite:///x.db", "."), None, lambda _: False)
+    outbound = OutboundCalls(Config(), Store("sqlite:///x.db", "."), None, lambda _: None)
     app = create_app(store=None, status=lambda: None, reload=None, token="x", outbound=outbound)
     return {(r.resource.canonical, r.method.lower()) for r in app.router.routes()}
 
