@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from ivr import __version__, log, voicemail
+from ivr import __version__, log, memory, voicemail
 from ivr.backend.client import Backends
 from ivr.config import Config, secret
 from ivr.dialog.plan import Plan
@@ -236,5 +236,6 @@ def _write_ringback(path: Path, rate: int = 16_000) -> None:
 def serve(config: Config, config_file: str) -> int:
     """`ivr serve`: 0 when it was told to stop."""
     log.configure(config.log.level, config.log.format, config.log.transcripts)
+    memory.share_arenas()
     asyncio.run(App(config, config_file).run())
     return 0

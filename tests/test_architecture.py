@@ -48,7 +48,7 @@ ROOMS = (
           " ivr.speech.protocols ivr.speech.pcm ivr.readings ivr.store.records ivr.kb ivr.kb.entry ivr.intents"
           " ivr.intents.trainer ivr.config_outbound ivr.outbound ivr.outbound.job ivr.outbound.windows",
           never=CLOCKS_AND_THREADS),
-    _room("observing", "ivr.log ivr.metrics", "words"),
+    _room("observing", "ivr.log ivr.metrics ivr.memory", "words"),
     # 1 brains: pure
     _room("meaning", "ivr.understanding*", "words", CLOCKS_AND_THREADS),
     _room("dialog", "ivr.dialog*", "words meaning", CLOCKS_AND_THREADS),

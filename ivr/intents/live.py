@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
+from ivr import memory
 from ivr.errors import InvalidInput, Problem, Unavailable
 from ivr.intents.shelf import Shelf
 from ivr.intents.trainer import Groups, Outcome, ReviewDecision
@@ -89,7 +89,7 @@ class Learner:
         if not self._warmed:
             self._warmed = True
             query_vector("")
-            ctypes.CDLL(None).malloc_trim(0)
+            memory.give_back()
 
     async def learn(self, examples: Sequence[Example], language: str, progress: Callable[[int, int], None]) -> Model:
         """A model of the examples in `language`. `progress(done, all)` counts what is embedded. Raises Unavailable."""
