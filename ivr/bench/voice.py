@@ -1,8 +1,9 @@
 """voice: how well the voices are understood over the telephone, and how fast they are.
 
 Thirty prompts of a bank a language are synthesised, sent through G.711 and recognised back: word errors in English,
-pinyin syllable errors in Mandarin, without and with tones. Then the time to the first file of a prompt that was never
-said before, of one in the cache, and of a restart of a hung voice. No call is placed.
+pinyin syllable errors in Mandarin, without and with tones. The same of everything that the scenarios of a shipped plan
+hear said, prompt by prompt (`--plan NAME`; what came back worst is in the JSON). Then the time to the first file of a
+prompt that was never said before, of one in the cache, and of a restart of a hung voice. No call is placed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -23,6 +25,9 @@ from rapidfuzz.distance import Levenshtein
 
 from ivr.bench.report import ROOT, Report, percentile, run
 from ivr.config import Config, Speech, Synthesis, load
+from ivr.dialog.plan_file import load_all
+from ivr.dialog.scenario import read, walk
+from ivr.dialog.state import Speak
 from ivr.errors import SpeechFailed
 from ivr.speech import engines, mandarin, pcm, spoken
 from ivr.speech.prompts import Prompts
@@ -145,6 +150,18 @@ def judge(report: Report, name: str, language: str, found: list[tuple[str, str, 
     report.details[f"{name} {language}"] = [[text, heard] for text, heard, _ in found]
 
 
+def prompts_of(plan: str) -> dict[str, list[str]]:
+    """What the scenarios of the shipped plan `plan` hear said, once each, by language."""
+    said: dict[str, dict[str, None]] = {"en": {}, "zh": {}}
+    shipped = load_all(ROOT / "dialplans").by_name[plan]
+    for each in read(ROOT / "tests" / "scenarios" / f"{plan}.yaml"):
+        for moment in walk(shipped, each, datetime.now(UTC), spoken.written).rehearsal.moments:
+            said_now = (a for a in moment.actions if isinstance(a, Speak))
+            for action in said_now:
+                said[action.language][action.text] = None
+    return {language: list(texts) for language, texts in said.items()}
+
+
 def voices(config: Config) -> list[tuple[str, Voice, tuple[str, ...]]]:
     """Name, voice and languages of what is installed."""
     found: list[tuple[str, Voice, tuple[str, ...]]] = [("pyttsx3", Pyttsx3Voice(config), ("en", "zh"))]
@@ -221,6 +238,10 @@ async def measure(report: Report, options: argparse.Namespace) -> None:
                         understand, voice, recognizers[language][0], language, PROMPTS[language][:count]
                     )
                     judge(report, name, language, found, required=not report.quick)
+                    if options.plan:
+                        texts = prompts_of(options.plan)[language][: count if report.quick else None]
+                        found = await asyncio.to_thread(understand, voice, recognizers[language][0], language, texts)
+                        judge(report, f"{name}, prompts of `{options.plan}`", language, found, required=False)
             finally:
                 await asyncio.to_thread(voice.close)
         await first_audio(report, config, count)
@@ -229,6 +250,7 @@ async def measure(report: Report, options: argparse.Namespace) -> None:
 
 def _extend(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", default="", help="config.toml with the voices to measure (else the defaults)")
+    parser.add_argument("--plan", default="", help="a shipped plan whose prompts are recognised back too")
 
 
 def main(argv: list[str]) -> int:

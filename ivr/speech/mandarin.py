@@ -15,6 +15,9 @@ from ivr import readings
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3007"
 _HANGUL = "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"
 _SCRIPTS = {"zh": re.compile(f"[{_HAN}]"), "ko": re.compile(f"[{_HANGUL}]"), "en": re.compile(r"[A-Za-z\u00c0-\u024f]")}
+_HANZI = re.compile(f"[{_HAN}]+")
+_ENGLISH = {"x": "sh", "q": "ch", "zh": "j", "z": "dz", "c": "ts"}
+_INITIALS = re.compile("^(zh|x|q|z|c(?!h))")
 _PUNCTUATION = str.maketrans("，、；：。！？（）【】《》「」『』“”‘’—…～", ",,,,.!?" + "," * 2 + " " * 12 + ",,,")
 _COUNTING = frozenset("第十零〇一二三四五六七八九幺两周期初之")
 _MEASURES = frozenset(
@@ -45,6 +48,17 @@ def runs(text: str, language: str) -> tuple[Run, ...]:
         else:
             found.append([own, character])
     return tuple(Run(own or language, part) for own, part in found if part.strip())
+
+
+def for_english_ears(text: str) -> str:
+    """`text` with its Hanzi as words that a voice which knows only English says nearly right: 小明 is Shiaoming."""
+
+    def word(characters: str) -> str:
+        read = (_INITIALS.sub(lambda m: _ENGLISH[m[0]], syllable) for syllable in readings.toneless(characters))
+        return "".join(read).capitalize()
+
+    said = _HANZI.sub(lambda m: f" {' '.join(map(word, readings.words(m[0])))} ", text)
+    return re.sub(r"\s+([,.;:!?]|$)", r"\1", re.sub(" {2,}", " ", said)).strip()
 
 
 def syllables(text: str) -> list[list[str]]:

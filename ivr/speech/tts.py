@@ -28,7 +28,7 @@ from ivr.speech.protocols import Voice
 from ivr.speech.voice_child import MAX_MESSAGE_BYTES, Part, Reply, Request, pack
 
 START_TIMEOUT_S = 30.0
-PREPARATION = 3  # raise when the same text comes out otherwise, so that cached speech is made anew
+PREPARATION = 4  # raise when the same text comes out otherwise, so that cached speech is made anew
 PIPER_MODELS = {"en": "piper-en-joe/en_US-joe-medium.onnx"}
 
 
@@ -167,7 +167,10 @@ class Pyttsx3Voice:
 
 
 class PiperVoice:
-    """A natural voice of one language; about a tenth of the speech's length to make it, 3 s to load."""
+    """A natural voice of one language; about a tenth of the speech's length to make it, 3 s to load.
+
+    An English one would say "Chinese letter" for each of the Hanzi in a name: it is given them in English letters.
+    """
 
     def __init__(self, config: Config, language: str) -> None:
         model = piper_model(config, language)
@@ -184,7 +187,8 @@ class PiperVoice:
 
     def speak(self, text: str, language: str, pace: float = 1.0) -> tuple[bytes, int]:
         rate_wpm = round(self._config.speech_for(language).rate_wpm * pace)
-        return self._child.ask((Part(text, language, "", rate_wpm=rate_wpm),))
+        known = mandarin.for_english_ears(text) if language == "en" else text
+        return self._child.ask((Part(known, language, "", rate_wpm=rate_wpm),))
 
     def close(self) -> None:
         self._child.close()

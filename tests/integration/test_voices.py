@@ -151,6 +151,18 @@ def test_piper_speaks_and_a_missing_model_is_named(tmp_path, repository):
         open_voices(config_at(repository, zh=Speech(voice="piper")))
 
 
+def test_piper_says_a_name_in_hanzi_and_not_how_it_is_written(repository, recognizers):
+    voice = PiperVoice(config_at(repository, en=Speech(voice="piper")), "en")
+    sound = shape(*voice.speak("This message is for 王小明, from the bank.", "en"), 60)
+    voice.close()
+    stream = recognizers["en"][0].stream(Expectation("open", "en"))
+    stream.accept(pcm.over_telephone(sound))
+    heard = stream.finish().text.casefold()
+    assert "message is for" in heard
+    assert "chinese" not in heard
+    assert "letter" not in heard
+
+
 @pytest.mark.parametrize(
     ("language", "text"),
     [("en", "Thank you for calling. Goodbye."), ("en", "Your balance is {money:3500 USD}."),
