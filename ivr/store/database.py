@@ -34,16 +34,16 @@ _TRANSIENT_SQLITE = {
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_INTERRUPT,
 }  # fmt: skip
-_FULL_SQLITE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
-_FULL_SQLSTATE = ("53100", "58", "25006")
-WROTE = "wrote"
-"""In the `info` of the writer's connection once a statement has changed a row."""
 # PostgreSQL error classes: connection, rollback (serialisation, deadlock), resources, object in use, operator
 # intervention, system error, and a server that is read-only for now.
+_TRANSIENT_SQLSTATE = ("08", "40", "53", "55", "57", "58", "25006")
+_FULL_SQLITE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+_FULL_SQLSTATE = ("53100", "58", "25006")
+_CONTENT_SQLITE = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE}
 # PostgreSQL: a value that cannot be kept, a constraint, more than a row or an index holds.
 _CONTENT_SQLSTATE = ("22", "23", "54")
-_CONTENT_SQLITE = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE}
-_TRANSIENT_SQLSTATE = ("08", "40", "53", "55", "57", "58", "25006")
+WROTE = "wrote"
+"""In the `info` of the writer's connection once a statement has changed a row."""
 
 
 def resolve(url: str, root: Path) -> sa.URL:

@@ -18,9 +18,9 @@ from ivr.store.schema import UtcTime, attempts, job_events, jobs, pauses, suppre
 MOST_PRIORITY = 9
 DAY = timedelta(hours=24)
 FAILED_PROOFS = "failed_proofs"
+"""The event of a call in which so many `answers` proved nothing."""
 CALLERS_FAILED = "caller_failed_proofs"
 """The same by somebody who rang us: counted apart, so that a stranger who shows the number uses up nothing."""
-"""The event of a call in which so many `answers` proved nothing."""
 _MOST_ATTEMPTS = 1_000
 _MOST_ENDED = 100
 T = TypeVar("T", bound=msgspec.Struct)
