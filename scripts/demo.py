@@ -12,7 +12,7 @@ import argparse
 import asyncio
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,22 @@ async def interrupt(call: Call, pcm: Any, text: str) -> float | None:
     return starts()[0] - ended if starts() else None
 
 
+async def take_turn(call: Call, step: Says | Presses, language: str) -> float | None:
+    """Say or press; of words, the gap before their answer."""
+    over = isinstance(step, Says) and step.over
+    if not over and not await call.quiet(0.7, 30):
+        raise Disappointed("it left the caller no turn")
+    if isinstance(step, Presses):
+        show(time.monotonic() - call.invited_at, "caller", f"presses {step.digits}")
+        await call.press(step.digits)
+        return None
+    pcm = await asyncio.to_thread(speak, step.text, language)
+    gap_s = await (interrupt if over else speak_in_turn)(call, pcm, step.text)
+    if gap_s is None:
+        raise Disappointed(f"no answer to “{step.text}”")
+    return gap_s
+
+
 async def converse(srv: Server, caller: Caller, number: str, language: str, steps: tuple) -> None:
     """One call from INVITE to BYE."""
     call = await caller.dial(srv.uri(number))
@@ -144,23 +160,18 @@ async def converse(srv: Server, caller: Caller, number: str, language: str, step
     if not await call.talking(5):
         raise Disappointed("it answered and said nothing")
     show(call.report()["timeline"][-1]["at_s"], "says", f"“{await greeting(srv, call)}”")
-    for count, step in enumerate(steps, 1):
-        over = isinstance(step, Says) and step.over
-        if not over and not await call.quiet(0.7, 30):
-            raise Disappointed("it left the caller no turn")
-        gap_s = None
-        if isinstance(step, Presses):
-            show(time.monotonic() - call.invited_at, "caller", f"presses {step.digits}")
-            await call.press(step.digits)
-        else:
-            pcm = await asyncio.to_thread(speak, step.text, language)
-            gap_s = await (interrupt if over else speak_in_turn)(call, pcm, step.text)
-            if gap_s is None:
-                raise Disappointed(f"no answer to “{step.text}”")
-        heard, answer = await completed(srv, call, count)
-        show_turn(call, heard, gap_s, answer)
-        if isinstance(step, Says) and not heard[step.expect]:
-            raise Disappointed(f"“{step.text}” was not understood")
+    count = 0
+    for step in steps:
+        for again in (False, True):
+            gap_s = await take_turn(call, replace(step, over=False) if again else step, language)
+            count += 1
+            heard, answer = await completed(srv, call, count)
+            show_turn(call, heard, gap_s, answer)
+            if isinstance(step, Presses) or heard[step.expect]:
+                break
+            if again:
+                raise Disappointed(f"“{step.text}” was not understood, said twice")
+            show(time.monotonic() - call.invited_at, "caller", "was not understood, and says it once more")
     await call.wait_for(lambda: call.over, 6 if language == "en" else 0.1)
     if not call.over:
         await call.quiet(0.5, 8)
