@@ -100,7 +100,7 @@ async def _measure_base(report: Report, options: argparse.Namespace) -> None:
     if source is None or not source.is_file():
         raise Unavailable("there is no banking77/train.csv; name its folder with --data")
     number = 1_000 if report.quick else options.entries
-    chance = random.Random(report.seed)  # noqa: S311 - a reproducible draw, nothing secret
+    chance = random.Random(report.seed + options.draw)  # noqa: S311 - a reproducible draw, nothing secret
     english, asked_en = of_banking77(source, chance, 77 if report.quick else 1_000)
     mixed, asked_mixed = of_mandarin(chance, mixed=True)
     edited, asked_edited = of_mandarin(chance, mixed=False)
@@ -243,6 +243,9 @@ def _options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--calls", action="store_true", help="instead: how much later calls are answered while a server indexes"
+    )
+    parser.add_argument(
+        "--draw", type=int, default=0, help="another draw of the questions that are known, in the same base"
     )
     parser.add_argument(
         "--work", default="", help="folder to keep database and index in; the next run finds them there"
