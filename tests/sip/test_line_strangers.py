@@ -132,7 +132,7 @@ async def status_of(method: str, extra: str = "", *, tag: str = "", source: str 
         sender.bind((source, 0))
         sender.setblocking(False)
         await loop.sock_sendto(sender, request(method, sender.getsockname()[1], extra=extra, tag=tag), ADDRESS)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(10):
             return (await loop.sock_recv(sender, 4096)).split(b" ")[1]
 
 
