@@ -55,7 +55,7 @@ class Desk:
                 return
 
     async def ring(self, phone: str, number: str, keys: tuple[tuple[str, str], ...], last: str) -> list[Any]:
-        """A call of the public number that presses keys at steps and hangs up at `last`; all that was said to it."""
+        """A call of the public number that presses keys at steps and hangs up at `last`; all that was said to there."""
         call = await self.callers.dial(self.site.server.uri(number), user=phone)
         for place, (step, digits) in enumerate(keys):
             await self.asked(call, step, [each for each, _ in keys[: place + 1]].count(step))
@@ -63,6 +63,7 @@ class Desk:
         await self.asked(call, last, 1)
         await call.hangup()
         turns = (await self.site.server.record(call))["turns"]
+        turns = turns[: 1 + [turn["step"] for turn in turns].index(last)]
         return [(turn["step"], [said["text"] for said in turn["said"]]) for turn in turns]
 
     async def until(self, job: dict[str, Any], *states: str) -> dict[str, Any]:
