@@ -62,7 +62,7 @@ ENGLISH = (
     Says("Goodbye.", expect="intent"),
 )
 MANDARIN = (
-    Says("周末营业吗", expect="answer"),
+    Says("请问周末营业吗", expect="answer"),
     Says("我的银行卡丢了", expect="intent"),
     Presses("2"),
 )
