@@ -28,7 +28,7 @@ from ivr.config import Config, Speech, Synthesis, load
 from ivr.dialog.plan_file import load_all
 from ivr.dialog.scenario import read, walk
 from ivr.dialog.state import Speak
-from ivr.errors import SpeechFailed
+from ivr.errors import SpeechFailed, Unavailable
 from ivr.speech import engines, mandarin, pcm, spoken
 from ivr.speech.prompts import Prompts
 from ivr.speech.protocols import Recognizer, Voice
@@ -151,13 +151,15 @@ def judge(report: Report, name: str, language: str, found: list[tuple[str, str, 
 
 
 def prompts_of(plan: str) -> dict[str, list[str]]:
-    """What the scenarios of the shipped plan `plan` hear said, once each, by language."""
+    """What the scenarios of the shipped plan `plan` hear said, once each, by language. Raises Unavailable."""
     said: dict[str, dict[str, None]] = {"en": {}, "zh": {}}
-    shipped = load_all(ROOT / "dialplans").by_name[plan]
-    for each in read(ROOT / "tests" / "scenarios" / f"{plan}.yaml"):
+    shipped, scenarios = load_all(ROOT / "dialplans").by_name.get(plan), ROOT / "tests" / "scenarios" / f"{plan}.yaml"
+    if shipped is None or not scenarios.is_file():
+        known = ", ".join(sorted(file.stem for file in scenarios.parent.glob("*.yaml")))
+        raise Unavailable(f"no shipped plan `{plan}` with scenarios; there are {known}")
+    for each in read(scenarios):
         for moment in walk(shipped, each, datetime.now(UTC), spoken.written).rehearsal.moments:
-            said_now = (a for a in moment.actions if isinstance(a, Speak))
-            for action in said_now:
+            for action in (a for a in moment.actions if isinstance(a, Speak)):
                 said[action.language][action.text] = None
     return {language: list(texts) for language, texts in said.items()}
 
@@ -229,6 +231,7 @@ async def measure(report: Report, options: argparse.Namespace) -> None:
             speech={"en": Speech(), "zh": Speech(), **base.speech},
         )  # fmt: skip
         count = QUICK if report.quick else 30
+        own = prompts_of(options.plan) if options.plan else {}
         recognizers = await asyncio.to_thread(engines.build, config)
         for name, voice, languages in voices(config):
             try:
@@ -238,8 +241,8 @@ async def measure(report: Report, options: argparse.Namespace) -> None:
                         understand, voice, recognizers[language][0], language, PROMPTS[language][:count]
                     )
                     judge(report, name, language, found, required=not report.quick)
-                    if options.plan:
-                        texts = prompts_of(options.plan)[language][: count if report.quick else None]
+                    if own:
+                        texts = own[language][: count if report.quick else None]
                         found = await asyncio.to_thread(understand, voice, recognizers[language][0], language, texts)
                         judge(report, f"{name}, prompts of `{options.plan}`", language, found, required=False)
             finally:

@@ -172,11 +172,9 @@ class Writer:
             log.warning("store works again", after_s=round(seconds, 1), queued=self.queued, lost=self.lost)
 
     def _fail(self, job: _Job, error: Exception) -> None:
-        if isinstance(error, Unavailable) or is_transient(error):
-            refusal = Unavailable(f"the database could not do it: {reason(error)}")
-        else:
+        refusal = Unavailable(f"the database could not do it: {reason(error)}")
+        if not isinstance(error, Unavailable) and not is_transient(error):
             log.error("record refused by the store", record=job.name, call=job.call_id, error=reason(error))
-            refusal = Unavailable(f"the database could not do it: {reason(error)}")
             if is_content(error):
                 self.refused += 1
                 refusal = Rejected(f"the database refuses what it holds: {reason(error)}")
