@@ -228,6 +228,16 @@ class Server:
         """How many line processes take calls, by `/healthz`."""
         return sum(line["state"] == "up" for line in (await self.get("/healthz"))["lines"])
 
+    async def learnt(self, within_s: float) -> bool:
+        """Whether models answer in every plan and language by then, and no longer the words of the examples."""
+        end = time.monotonic() + within_s
+        while time.monotonic() < end:
+            states = {i["state"] for p in (await self.get("/healthz"))["plans"] for i in p["intents"]}
+            if not states & {"waiting", "learning"}:
+                return True
+            await asyncio.sleep(0.2)
+        return False
+
 
 def descendants(pid: int) -> list[int]:
     """Children of `pid` and theirs."""

@@ -34,6 +34,7 @@ _SKELETON = tuple(
         ("[cqg]", "k"), ("z", "s"), ("v", "f"), ("d", "t"), ("b", "p"), ("(?<=.)[aeiouywh]", ""), (r"(.)\1+", r"\1"),
     )
 )  # fmt: skip
+_AS_HEARD = (("(?<=[iea])ng$", "n"), ("^([zcs])h", r"\1"), ("^n", "l"), ("^yue$", "ye"), ("^([jqx])ue$", r"\1ie"))
 
 
 def blocks(language: str) -> tuple[str, ...]:
@@ -70,8 +71,13 @@ def sound(word: str) -> str:
 
 
 def as_heard(syllable: str) -> str:
-    """What a telephone leaves of a syllable: zh is z, ch is c, sh is s, n- is l-, ing is in, eng is en, ang is an."""
-    return re.sub("^n", "l", re.sub("^([zcs])h", r"\1", re.sub("(?<=[iea])ng$", "n", syllable)))
+    """What a telephone leaves of a syllable.
+
+    zh is z, ch is c, sh is s, n- is l-, ing is in, eng is en, ang is an, yue is ye (jue jie, que qie, xue xie).
+    """
+    for pattern, to in _AS_HEARD:
+        syllable = re.sub(pattern, to, syllable)
+    return syllable
 
 
 def _mandarin(text: str) -> dict[str, list[str]]:

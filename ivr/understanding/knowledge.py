@@ -18,6 +18,7 @@ from itertools import pairwise
 from rapidfuzz import fuzz
 
 from ivr.understanding.expected import pinyin, plain
+from ivr.understanding.features import as_heard
 from ivr.understanding.intents import Example
 
 BAR = 0.44
@@ -115,8 +116,8 @@ def has_keyword(entry: Entry, text: str, language: str) -> bool:
     if language == "zh":
         if any(k in text for k in keywords):  # a character may be read otherwise within another phrase
             return True
-        heard = " ".join(map(_as_heard, pinyin(text)))
-        return any(f" {' '.join(map(_as_heard, pinyin(k)))} " in f" {heard} " for k in keywords)
+        heard = " ".join(map(as_heard, pinyin(text)))
+        return any(f" {' '.join(map(as_heard, pinyin(k)))} " in f" {heard} " for k in keywords)
     words = plain(text).replace("'s", "").split()
     return any(_says(k.split(), words) for k in map(plain, keywords))
 
@@ -140,7 +141,7 @@ def features(text: str, language: str) -> Counter[str]:
     """What `text` is compared by: weighted terms, stop words at a tenth of their weight."""
     terms: Counter[str] = Counter()
     if language == "zh":
-        syllables = [_as_heard(s) for s in pinyin(text)]
+        syllables = [as_heard(s) for s in pinyin(text)]
         for syllable in syllables:
             terms[syllable] += 0.1 if syllable in _STOP_ZH else 0.6
         for pair in pairwise(syllables):
@@ -157,11 +158,6 @@ def features(text: str, language: str) -> Counter[str]:
         if pair[0] not in _STOP_EN and pair[1] not in _STOP_EN:
             terms[f"{_stem(pair[0])} {_stem(pair[1])}"] += 0.5
     return terms
-
-
-def _as_heard(syllable: str) -> str:
-    """What a telephone leaves of a syllable: zh is z, ch is c, sh is s, ing is in, eng is en."""
-    return re.sub("^([zcs])h", r"\1", re.sub("(?<=[ie])ng$", "n", syllable))
 
 
 def _trigrams(word: str) -> Iterable[str]:

@@ -23,7 +23,7 @@ from ivr.understanding.embedding import embed_queries
 from ivr.understanding.intents import OUT_OF_SCOPE, Block, Example, Model
 from ivr.understanding.spelling import Speller, written
 
-RECIPE = "kernel-5"
+RECIPE = "kernel-6"
 """Goes into the version: models of another recipe are other models."""
 MANY = 40
 """Examples an intent from which words tell intents apart that vectors do not; with fewer, vectors know more."""

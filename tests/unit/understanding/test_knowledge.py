@@ -25,6 +25,7 @@ PLAN = load(Path(__file__).parents[3] / "dialplans" / "main.yaml")
         ("往外国汇款的手续费是多少", "zh", "fee_international"),
         ("我把银行卡弄丢了", "zh", "lost_card"),
         ("鸟朝附近的网点", "zh", "branch_birds_nest"),
+        ("请问周末音乐吗", "zh", "opening_hours"),  # what a recogniser made of 营业
         ("帮我转人工", "zh", "agent"),
     ],
 )
@@ -38,7 +39,8 @@ def test_a_question_in_other_words_finds_its_entry(question, language, entry):
 @pytest.mark.parametrize(
     ("question", "language"),
     [("tell me a joke", "en"), ("how tall is mount everest", "en"), ("play some music", "en"), ("", "en"),
-     ("今天天气怎么样", "zh"), ("讲个笑话", "zh"), ("？！", "zh"), ("😀", "en"), ("hello", "xx")],
+     ("今天天气怎么样", "zh"), ("讲个笑话", "zh"),
+     ("放一首音乐", "zh"), ("我想听音乐", "zh"), ("？！", "zh"), ("😀", "en"), ("hello", "xx")],
 )  # fmt: skip
 def test_what_is_not_in_it_finds_nothing(question, language):
     """Below the bar nothing is said to have been found."""
