@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from ivr.bench import outbound_site
 from ivr.bench.harness import ROOT
 from ivr.bench.outbound_site import FREE, Bank, Site, Telephones
@@ -58,7 +56,6 @@ def test_the_search_finds_what_it_looks_for():
     assert not IN_CLEAR.search(b"2026-11-23T08:17:30.123Z job_640a8 1973-01-01")
 
 
-@pytest.mark.timeout(300)
 async def test_proofs_are_in_clear_neither_on_disk_nor_in_what_is_told():
     async def pick_up(call: Call, number: str) -> None:
         """Key what is asked, step by step: both customers prove who they are, and confirm."""

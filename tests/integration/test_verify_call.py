@@ -6,8 +6,6 @@ import asyncio
 import re
 from pathlib import Path
 
-import pytest
-
 from ivr.bench import outbound_site
 from ivr.bench.outbound_site import FREE, Bank, Site, Telephones
 from ivr.caller import Call
@@ -16,7 +14,6 @@ PLAN = Path(__file__).parents[2] / "dialplans" / "verify.yaml"
 IN_CLEAR = re.compile(rb"1987\W{0,3}04\W{0,3}29|29\W{1,3}04\W{1,3}1987|19870429")
 
 
-@pytest.mark.timeout(120)
 async def test_a_customer_proves_who_they_are_by_keys_and_confirms():
     async def customer(call: Call, _: str) -> None:
         await call.accept()

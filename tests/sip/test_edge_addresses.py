@@ -8,7 +8,6 @@ from edge_peers import CALL, HANGUP, OK, await_request, config, expect, invite, 
 PUBLIC = "127.0.0.9"
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("transport", ["u1", "t1"])
 async def test_both_sides_can_hang_up_though_only_the_outside_knows_the_public_address(tmp_path, transport):
     async with server(config(26_800, 26_830, 2, public_address=PUBLIC), tmp_path) as ivr:

@@ -30,7 +30,7 @@ from ivr.line.messages import LegEnded, LegState, PlayoutEnded, Segment, SpeechS
 from ivr.telephony.leg import DialOutcome, Leg
 from ivr.telephony.pool import LinePool
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PORT, RTP, PEER_PORT, CALLER = 25_100, 25_300, 25_200, 25_220
 TRUNK = Trunk(name="carrier", host="127.0.0.1", port=PEER_PORT, from_user="4930", prefixes=("4", "5"))

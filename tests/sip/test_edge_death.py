@@ -26,7 +26,6 @@ async def started(folder: Path, processes: int) -> asyncio.subprocess.Process:
     return process
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("processes", [1, 2])
 async def test_the_brain_is_killed_with_calls_up_and_ringing(tmp_path, processes):
     loop = asyncio.get_running_loop()

@@ -24,7 +24,7 @@ from edge_peers import (
 
 from ivr.config import Trunk
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PORT, RTP, CALLER = 25_400, 25_600, 25_500
 VICTIM_HOST, VICTIM_PORT = "127.0.0.3", 25_690

@@ -12,7 +12,7 @@ from ivr.config import Trunk
 from ivr.telephony.leg import DialOutcome, Leg
 from ivr.telephony.pool import LinePool
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PORT, RTP, CALLER, PEER_PORT = 25_800, 26_400, 25_870, 25_860
 REGISTRAR, REGISTRAR_PORT = "127.0.0.5", 25_880

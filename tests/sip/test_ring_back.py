@@ -109,7 +109,6 @@ async def rings_back(desk: Desk, bank: Bank, who: tuple[str, str, str], before: 
         await desk.site.ask("POST", f"/v1/verifications/{job['id']}/retry")
 
 
-@pytest.mark.timeout(300)
 async def test_who_rings_back_and_proves_it_finishes_the_order_and_nobody_else_learns_of_it():
     async with Caller(user="callers", keep_audio=False) as callers, Bank().open() as bank:
         desk = Desk(callers)

@@ -15,7 +15,6 @@ def alive(pids):
     return [pid for pid in pids if os.path.exists(f"/proc/{pid}/stat")]
 
 
-@pytest.mark.timeout(90)
 async def test_the_first_sigterm_drains_and_the_second_ends_everything():
     """The call goes on, a new one gets 503; then BYE, the record says why, and no child is left."""
     async with Server(**plan_main((("400", "en"),))) as server, Caller() as caller:
@@ -36,7 +35,6 @@ async def test_the_first_sigterm_drains_and_the_second_ends_everything():
         assert alive(family) == []
 
 
-@pytest.mark.timeout(90)
 async def test_a_server_that_drains_ends_when_its_last_call_does():
     """Nobody has to send a second signal."""
     async with Server(**plan_main((("400", "en"),))) as server, Caller() as caller:

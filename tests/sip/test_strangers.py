@@ -30,7 +30,7 @@ from edge_peers import (
 
 from ivr.line.messages import SpeechStarted
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PORT, RTP, CALLER, BARESIP = 25_900, 25_910, 25_990, 25_980
 VICTIM = ("127.0.0.4", 25_995)
