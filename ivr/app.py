@@ -53,7 +53,7 @@ class App:
     def __init__(self, config: Config, config_file: str = "config.toml") -> None:
         self.config = config
         self._config_file = Path(config_file).resolve()
-        learning = Learning(Learner(config.path(config.store.intents)))
+        learning = Learning(Learner(config.path(config.store.intents), config.path(config.paths.models)))
         self.plans = Publishing(config.path(config.paths.dialplans), needed(config), self._warm_fresh, learning)
         self.plans.load()
         self.health = Health(config, self.plans)

@@ -266,7 +266,7 @@ def _outbound(config: Config) -> Iterator[str]:
 
 def _not_learnt(config: Config, plans: Plans) -> Iterator[str]:
     """Examples of the plans that numbers name of which there is no model yet."""
-    shelf = Shelf(config.path(config.store.intents))
+    shelf = Shelf(config.path(config.store.intents), config.path(config.paths.models))
     for name in sorted({number.plan for number in config.number} & set(plans.by_name)):
         plan = plans.by_name[name]
         wanted = to_learn(plan.knowledge.examples)

@@ -145,7 +145,7 @@ async def _compare(config: Config, draft: Plan, options: argparse.Namespace) -> 
     try:
         calls = await _calls(store, draft, options)
         present = plan_file.load_all(config.path(config.paths.dialplans)).by_name.values()
-        shelf = Shelf(config.path(config.store.intents))
+        shelf = Shelf(config.path(config.store.intents), config.path(config.paths.models))
         replayer = Replayer(store, draft, tuple(present), lambda p: taught(p, shelf.of(p.knowledge.examples)))
         return [await replayer.compare(call) for call in calls]
     finally:

@@ -97,7 +97,7 @@ LIBRARIES = {
     "onnx": {"meaning"},
     "onnxruntime": {"meaning"},
     "PIL": {"intents", "bench"},
-    "tokenizers": {"speech"},
+    "tokenizers": {"speech", "meaning"},
     "pypinyin": {"words"},
     "pyttsx3": {"speech"},
     "piper": {"speech"},

@@ -16,7 +16,7 @@ import numpy as np
 
 from ivr.intents.data import Labelled
 from ivr.intents.figures import UNKNOWN, Figures, Judged, figures, shift_for
-from ivr.understanding.embedding import embed_queries, query_vector
+from ivr.understanding.embedding import embed_said, query_vector, said_vector
 from ivr.understanding.intents import OUT_OF_SCOPE, Example, Model
 from ivr.understanding.training import train
 
@@ -66,7 +66,7 @@ class Bench:
         began = time.perf_counter()
         parts = []
         for start in range(0, len(self.examples), _BATCH):
-            parts.append(embed_queries([e.text for e in self.examples[start : start + _BATCH]], threads))
+            parts.append(embed_said([e.text for e in self.examples[start : start + _BATCH]], language, threads))
             _progress("reading", min(start + _BATCH, len(self.examples)), len(self.examples))
         self.vectors = np.concatenate(parts)
         self.embed_s = time.perf_counter() - began
@@ -163,6 +163,7 @@ def timed(model: Model, texts: Sequence[str]) -> list[float]:
     times = []
     for text in texts:
         query_vector.cache_clear()
+        said_vector.cache_clear()
         began = time.thread_time()
         model.decide([(text, 1.0)])
         times.append(1e3 * (time.thread_time() - began))

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from ivr.errors import InvalidInput, Problem
-from ivr.understanding.embedding import DIMENSION
+from ivr.understanding.embedding import dimension
 from ivr.understanding.intents import Block, Model
 from ivr.understanding.spelling import Speller
 
@@ -88,9 +88,9 @@ def load(file: Path) -> Model:
 
 def _model(header: _Header, arrays: dict[str, np.ndarray]) -> Model:
     """A model whose arrays fit one another. Raises ValueError, KeyError."""
-    examples, intents = len(header.examples), len(header.intents)
-    shapes = {"labels": (examples,), "mean": (DIMENSION,), "transform": (DIMENSION, DIMENSION),
-              "vectors": (examples, DIMENSION), "weights": (examples, intents), "bars": (intents,)}  # fmt: skip
+    examples, intents, size = len(header.examples), len(header.intents), dimension(header.language)
+    shapes = {"labels": (examples,), "mean": (size,), "transform": (size, size),
+              "vectors": (examples, size), "weights": (examples, intents), "bars": (intents,)}  # fmt: skip
     for name, shape in shapes.items():
         _expect(arrays, name, shape, _KINDS.get(name, "f4"))
     _within("labels", arrays["labels"], intents)

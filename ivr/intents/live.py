@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import structlog
 
 from ivr import memory
 from ivr.errors import InvalidInput, Problem, Unavailable
 from ivr.intents.shelf import Shelf
 from ivr.intents.trainer import Groups, Outcome, ReviewDecision
-from ivr.understanding.embedding import query_vector
+from ivr.understanding.embedding import said_vector
 from ivr.understanding.intents import Example, Model
 from ivr.understanding.training import version_of
+
+log = structlog.get_logger(__name__)
 
 TIMEOUT_S = 180.0
 LEARNING_S = 1_800.0
@@ -73,28 +76,32 @@ class Trainer:
 class Learner:
     """Models of examples: from a folder, or learnt into it by a child process."""
 
-    def __init__(self, folder: Path) -> None:
-        self._shelf = Shelf(folder)
-        self._warmed = False
+    def __init__(self, folder: Path, sentence_models: Path) -> None:
+        self._shelf, self._sentence_models = Shelf(folder, sentence_models), sentence_models
+        self._warmed: set[str] = set()
 
     def at_hand(self, version: str) -> Model | None:
         """The model of that version, if it was learnt before; milliseconds, the first one a second."""
         model = self._shelf.get(version)
-        if model is not None:
-            self._warm()
+        try:
+            if model is not None:
+                self._warm(model.language)
+        except Unavailable as broken:
+            log.error("a sentence model cannot be read", reason=str(broken))
+            return None
         return model
 
-    def _warm(self) -> None:
-        """Open the sentence model before a caller waits for it; what reading it has freed goes back to the system."""
-        if not self._warmed:
-            self._warmed = True
-            query_vector("")
+    def _warm(self, language: str) -> None:
+        """Open the sentence models before a caller waits for them; what reading has freed goes back to the system."""
+        if language not in self._warmed:
+            said_vector("", language)
+            self._warmed.add(language)
             memory.give_back()
 
     async def learn(self, examples: Sequence[Example], language: str, progress: Callable[[int, int], None]) -> Model:
         """A model of the examples in `language`. `progress(done, all)` counts what is embedded. Raises Unavailable."""
         own = [(e.text, e.intent) for e in examples if e.language == language]
-        learn = ("ivr.intents.learn_child", str(self._shelf.folder), language)
+        learn = ("ivr.intents.learn_child", str(self._shelf.folder), language, str(self._sentence_models))
         async with _child(learn, LEARNING_S) as child:
             said, _, err = await asyncio.gather(
                 _followed(child.stdout, progress), _given(child.stdin, own), child.stderr.read()

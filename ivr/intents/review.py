@@ -17,7 +17,7 @@ import numpy as np
 from ivr.intents.grouping import LEAST, grouped
 from ivr.intents.trainer import Changed, Effect, Group, Proposal
 from ivr.store.records import Review
-from ivr.understanding.embedding import DIMENSION, embed_queries
+from ivr.understanding.embedding import dimension, embed_said
 from ivr.understanding.expected import plain
 from ivr.understanding.intents import Example
 from ivr.understanding.training import likeness, rehearsed, train
@@ -74,12 +74,12 @@ def groups(sentences: Sequence[Said], examples: Sequence[Example], language: str
     if not sentences:
         return []
     texts = [s.text for s in sentences]
-    vectors = embed_queries(texts)
+    vectors = embed_said(texts, language)
     own = [e for e in examples if e.language == language]
-    others = embed_queries([e.text for e in own])
+    others = embed_said([e.text for e in own], language)
     model = train(own, language, others) if len({e.intent for e in own}) > 1 else None
     mean = np.concatenate([vectors, others]).mean(axis=0)
-    alike = likeness(texts, language, vectors, mean, np.eye(DIMENSION) if model is None else model.transform)
+    alike = likeness(texts, language, vectors, mean, np.eye(dimension(language)) if model is None else model.transform)
     found = []
     for rows in grouped(alike, least):
         typical = sorted(rows, key=lambda row: (-float(alike[row, rows].sum()), row))

@@ -17,7 +17,7 @@ import structlog
 from ivr.config import Config, load
 from ivr.errors import InvalidInput
 from ivr.intents import files
-from ivr.understanding.embedding import DIMENSION, embed_queries
+from ivr.understanding.embedding import dimension, embed_said, models_in
 from ivr.understanding.intents import Example, Model
 from ivr.understanding.outside import to_learn
 from ivr.understanding.training import train, version_of
@@ -35,10 +35,10 @@ def learnt(examples: Sequence[Example], language: str, progress: Callable[[int, 
     Raises InvalidInput when there are too few or too many.
     """
     own = [e for e in examples if e.language == language]
-    vectors = [np.empty((0, DIMENSION), dtype=np.float32)]
+    vectors = [np.empty((0, dimension(language)), dtype=np.float32)]
     for start in range(0, len(own), _BATCH):
         progress(start, len(own))
-        vectors.append(embed_queries([e.text for e in own[start : start + _BATCH]]))
+        vectors.append(embed_said([e.text for e in own[start : start + _BATCH]], language))
     progress(len(own), len(own))
     return train(own, language, np.concatenate(vectors))
 
@@ -49,13 +49,18 @@ def shelf_of(config_file: str) -> Shelf:
         config = load(config_file)
     except InvalidInput:
         config = Config(root=str(Path(config_file).resolve().parent))
-    return Shelf(config.path(config.store.intents))
+    return Shelf(config.path(config.store.intents), config.path(config.paths.models))
 
 
 class Shelf:
-    """The models in `folder`, which is made when the first is put there."""
+    """The models in `folder`, which is made when the first is put there.
 
-    def __init__(self, folder: Path) -> None:
+    `sentence_models`: where those lie that are no part of a package; this process takes them from there from now on.
+    """
+
+    def __init__(self, folder: Path, sentence_models: Path | None = None) -> None:
+        if sentence_models is not None:
+            models_in(sentence_models)
         self.folder = folder
         self._taken: weakref.WeakValueDictionary[str, Model] = weakref.WeakValueDictionary()
 

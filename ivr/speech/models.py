@@ -1,4 +1,4 @@
-"""The speech models on disk: what the manifest knows of them, whether they are whole, and `ivr models`.
+"""The models on disk: what the manifest knows of them, whether they are whole, and `ivr models`.
 
 `ivr models list | pull [NAME...] | verify [NAME...]`. A model is a folder `models/NAME/`; it appears there in one
 rename after every file was checked. Knows nothing of engines or of the server; runs in the foreground of a command.
@@ -45,7 +45,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     title: str
-    engine: Literal["whisper", "vosk", "piper"]
+    engine: Literal["whisper", "vosk", "piper", "sentences"]
     languages: tuple[str, ...]
     licence: str
     needed: Literal["run", "test", "no"]
@@ -295,7 +295,7 @@ def _pull(models: tuple[Model, ...], chosen: list[Model], needed: set[str], fold
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ivr models", description="The speech models on disk.")
+    parser = argparse.ArgumentParser(prog="ivr models", description="The models of speech and of sentences on disk.")
     parser.add_argument("--models", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="the folder of the models")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="name, size, licence and state of each")

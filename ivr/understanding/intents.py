@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from ivr.understanding import features, wishes
-from ivr.understanding.embedding import query_vector
+from ivr.understanding.embedding import said_vector
 from ivr.understanding.expected import plain
 from ivr.understanding.spelling import Speller
 
@@ -147,8 +147,9 @@ class Model:
         blocks: terms by the names that `features` gives them.
         shares: weight of each block, then of the vectors, in the likeness; they add up to 1.
         width: how fast likeness falls off; greater is faster.
-        mean, transform: float32 (384,) and (384, 384): what a vector is moved by, then multiplied with.
-        vectors: float32 (examples, 384): those of the examples after that, of length 1.
+        mean, transform: float32 (size,) and (size, size): what a vector is moved by, then multiplied with; `size` is
+            the dimension of the language.
+        vectors: float32 (examples, size): those of the examples after that, of length 1.
         weights: float32 (examples, intents).
         sharpness: what scores are multiplied by to become log-likelihoods.
         bars: float32 (intents,): familiarity below which an utterance is not taken for the intent.
@@ -189,10 +190,10 @@ class Model:
 
         As it is written, or as words that sound so are written, whichever is more familiar; what is plain is read once.
         """
-        scores = self.scores(text, query_vector(text) if vector is None else vector)
+        scores = self.scores(text, said_vector(text, self.language) if vector is None else vector)
         if self._is_plain(scores) or (respelled := self.speller.respelled(text)) == text:
             return scores
-        return max(scores, self.scores(respelled, query_vector(respelled)), key=np.max)
+        return max(scores, self.scores(respelled, said_vector(respelled, self.language)), key=np.max)
 
     def _is_plain(self, scores: np.ndarray) -> bool:
         """Whether there is no doubt about what has these scores."""
@@ -246,7 +247,7 @@ class Model:
         if not plain(text):
             return None
         wish = wishes.wanted(text[: features.MAX_CHARACTERS], self.language)
-        likeness = self.likeness(wish, query_vector(wish))
+        likeness = self.likeness(wish, said_vector(wish, self.language))
         nearest = np.argsort(-likeness, kind="stable")[:_NEAREST]
         best = int(self.heard(wish).argmax())
         words = wish if self.language == "zh" else wish.split()

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -24,6 +25,7 @@ from ivr.understanding.outside import to_learn
 from ivr.understanding.training import version_of
 from ivr.understanding.understand import understand
 
+MODELS = Path(__file__).parents[2] / "models"
 CHILD = [sys.executable, "-m", "ivr.intents.learn_child"]
 PLAN = "languages: [en, zh]\nsteps:\n  a: {kind: ask, prompt: {en: Yes?, zh: 请说}, next: end}\n"
 KNOWLEDGE = """entries:
@@ -56,7 +58,7 @@ class House:
         self.start(learner)
 
     def start(self, learner=Learner) -> None:
-        learning = Learning(learner(self.folder / "intents"))
+        learning = Learning(learner(self.folder / "intents", MODELS))
         self.publishing = Publishing(self.folder / "plans", {"town": frozenset({"en"})}, learning=learning)
         self.publishing.load()
 
@@ -164,17 +166,19 @@ async def test_what_cannot_be_learnt_is_told_and_the_old_model_stays(tmp_path, s
 async def test_a_child_says_how_far_it_is(tmp_path):
     seen = []
     examples = House(tmp_path).plan.knowledge.examples
-    model = await Learner(tmp_path / "intents").learn(examples, "zh", lambda *done: seen.append(done))
+    model = await Learner(tmp_path / "intents", MODELS).learn(examples, "zh", lambda *done: seen.append(done))
     assert (seen, model.version) == ([(0, 6), (6, 6)], version_of(examples, "zh"))
 
 
 async def test_a_child_that_cannot_learn_says_why(tmp_path):
     examples = [e for e in House(tmp_path).plan.knowledge.examples if e.intent == "card"]
     with pytest.raises(Unavailable, match="fewer than two intents"):
-        await Learner(tmp_path / "intents").learn(examples, "en", lambda *_: None)
+        await Learner(tmp_path / "intents", MODELS).learn(examples, "en", lambda *_: None)
     (tmp_path / "intents").write_text("a file", "utf-8")
     with pytest.raises(Unavailable, match="cannot be written"):
-        await Learner(tmp_path / "intents").learn(House(tmp_path).plan.knowledge.examples, "en", lambda *_: None)
+        await Learner(tmp_path / "intents", MODELS).learn(
+            House(tmp_path).plan.knowledge.examples, "en", lambda *_: None
+        )
 
 
 async def test_whoever_gives_up_learning_leaves_no_child_behind(tmp_path, monkeypatch):
@@ -188,7 +192,7 @@ async def test_whoever_gives_up_learning_leaves_no_child_behind(tmp_path, monkey
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", remembered)
     examples = House(tmp_path).plan.knowledge.examples
-    task = asyncio.create_task(Learner(tmp_path / "intents").learn(examples, "en", lambda *_: None))
+    task = asyncio.create_task(Learner(tmp_path / "intents", MODELS).learn(examples, "en", lambda *_: None))
     await begun.wait()
     await stopped(task)
     assert [child.returncode for child in children] == [-signal.SIGKILL]
@@ -196,6 +200,6 @@ async def test_whoever_gives_up_learning_leaves_no_child_behind(tmp_path, monkey
 
 @pytest.mark.parametrize("given", [b'{"text": "intent"}', b"[[1, 2]]", b"no JSON"])
 def test_what_is_no_list_of_examples_is_refused(tmp_path, given):
-    done = subprocess.run([*CHILD, str(tmp_path), "en"], input=given, capture_output=True, check=False)
+    done = subprocess.run([*CHILD, str(tmp_path), "en", str(MODELS)], input=given, capture_output=True, check=False)
     assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (1, b"", [])
     assert b"Traceback" not in done.stderr

