@@ -55,7 +55,7 @@ def shelf_of(config_file: str) -> Shelf:
 class Shelf:
     """The models in `folder`, which is made when the first is put there.
 
-    `sentence_models`: where those lie that are no part of a package; this process takes them from there from now on.
+    `sentence_models`: a folder in which this process looks for those that are no part of a package, too.
     """
 
     def __init__(self, folder: Path, sentence_models: Path | None = None) -> None:

@@ -32,23 +32,26 @@ _SHARE = 0.3
 """What the second model counts in the likeness of two vectors; chosen on CLINC150 and the bank's paraphrases."""
 
 
-class _Folder:
-    """Where the models lie that are no part of a package."""
-
-    path = Path(__file__).resolve().parents[2] / "models"
+_folders = [Path(__file__).resolve().parents[2] / "models"]
 
 
 def models_in(folder: Path) -> None:
-    """Take second models from `folder` from now on. For the start of a process, before anything is embedded."""
-    _Folder.path = folder
-    sentence_models.cache_clear()
+    """Look for second models in `folder`, too. For the start of a process, before anything is embedded."""
+    if folder not in _folders:
+        _folders.append(folder)
+        _home.cache_clear()
 
 
 @cache
+def _home(model: str) -> Path | None:
+    """The folder of a model, as one is there; the checkout's own goes first."""
+    return next((folder / model for folder in _folders if (folder / model).is_dir()), None)
+
+
 def sentence_models(language: str) -> tuple[str, ...]:
     """The names of the models that vectors of what is said in `language` are made by; what is on disk counts."""
     second = _SECOND.get(language, "")
-    return (_FIRST, second) if second and (_Folder.path / second).is_dir() else (_FIRST,)
+    return (_FIRST, second) if second and _home(second) is not None else (_FIRST,)
 
 
 def dimension(language: str) -> int:
@@ -136,7 +139,7 @@ def _clean(text: str, characters: int) -> str:
 
 @cache
 def _opened(model: str) -> tuple[e5.Vocabulary | minilm.Vocabulary, bert.Weights]:
-    return e5.opened() if model == _FIRST else minilm.opened(_Folder.path / model)
+    return e5.opened() if (home := _home(model)) is None else minilm.opened(home)
 
 
 @cache

@@ -226,4 +226,4 @@ async def test_people_are_asked_a_machine_gets_its_word_and_a_cancel_ends_a_call
             assert (await server.until(job, "cancelled")).disposition == "cancelled"
             call = customers.calls[PHONE]
             assert await call.wait_for(lambda: call.over, 10)
-            assert await server.stop() == 0
+            assert await server.stop(60) == 0

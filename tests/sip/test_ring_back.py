@@ -125,4 +125,4 @@ async def test_who_rings_back_and_proves_it_finishes_the_order_and_nobody_else_l
                 ended = [told for told in bank.told if told.type == "verification.completed"]
                 assert [told.data["disposition"] for told in ended] == ["denied", "denied"]
                 assert (bank.refused, len({told.id for told in ended})) == (0, 2)
-                assert await server.stop() == 0
+                assert await server.stop(60) == 0

@@ -115,14 +115,19 @@ def test_the_second_model_is_nearer_to_a_paraphrase_than_to_another_question():
 
 
 @pytest.fixture
-def elsewhere(tmp_path):
+def elsewhere(tmp_path, monkeypatch):
+    """A folder of models that is the only one."""
+
+    def forget():
+        for kept in (embedding._home, embedding._opened, embedding._session):
+            kept.cache_clear()
+
+    monkeypatch.setattr(embedding, "_folders", [tmp_path / "none"])
+    forget()
     models_in(tmp_path)
-    embedding._opened.cache_clear()
-    embedding._session.cache_clear()
     yield tmp_path
-    models_in(MODELS)
-    embedding._opened.cache_clear()
-    embedding._session.cache_clear()
+    monkeypatch.undo()
+    forget()
 
 
 def test_without_the_second_model_the_first_serves_alone(elsewhere):
