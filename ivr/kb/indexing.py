@@ -29,7 +29,7 @@ from ivr.understanding.kb_index import Segment, build, hash_of, quantised
 
 BATCH = 64
 """Questions embedded at once, and the most whose vectors a kill can cost."""
-FORMAT = 3
+FORMAT = 4
 """Of the snapshots; one of another format is built anew, with its vectors."""
 _RECORD = struct.Struct(f"<Q f {DIMENSION}s I")
 
