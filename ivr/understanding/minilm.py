@@ -40,7 +40,7 @@ class Vocabulary:
 
 
 def opened(folder: Path) -> tuple[Vocabulary, Weights]:
-    """The model in `folder`, read; a second. Raises Unavailable when it is not what this module knows."""
+    """The model in `folder`, read; half a second. Raises Unavailable when it is not what this module knows."""
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         tokenizer.no_padding()

@@ -172,7 +172,7 @@ async def test_each_hears_what_the_other_plays(pair, tmp_path):
         assert file.getnchannels() == 2
         samples = struct.unpack(f"<{file.getnframes() * 2}h", file.readframes(file.getnframes()))[::2]
     loud = [n for n, s in enumerate(samples) if abs(s) > 3_000]
-    assert 200 < (loud[-1] - loud[0]) / 8 < 700  # a busy machine loses some of it
+    assert 500 < (loud[-1] - loud[0]) / 8 < 700
 
 
 async def test_keys_travel_both_ways(pair):
